@@ -1,0 +1,16 @@
+//! Exact work: run the program again, compare bytes.
+
+use serde_json::Value;
+
+use super::JsonTransform;
+use crate::capability::{Context, Finding, Refusal, WellFormedClaim};
+use crate::judge::judge_exact;
+
+pub(super) fn check(
+    capability: &JsonTransform,
+    context: &Context<'_>,
+    input: &Value,
+    claim: &WellFormedClaim<'_>,
+) -> Result<Finding, Refusal> {
+    judge_exact(capability, context, input, claim)
+}

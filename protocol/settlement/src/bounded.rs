@@ -1,0 +1,94 @@
+//! A list with a fixed capacity and no heap, so that the same ledger runs inside a Solana program.
+//!
+//! Not a general container: items are small `Copy` values, it only grows, and the unused tail always
+//! holds default values, so that equality of two lists is equality of their items.
+
+use core::fmt;
+
+/// At most `N` items, in the order they were pushed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Bounded<T, const N: usize> {
+    items: [T; N],
+    len: usize,
+}
+
+/// The list already holds as many items as it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the list already holds its {capacity} items")]
+pub struct Full {
+    /// How many items fit.
+    pub capacity: usize,
+}
+
+impl<T: Copy + Default, const N: usize> Bounded<T, N> {
+    /// The empty list.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            items: [T::default(); N],
+            len: 0,
+        }
+    }
+
+    /// Appends one item.
+    ///
+    /// # Errors
+    /// [`Full`] when `N` items are already there; the list is then unchanged.
+    pub fn push(&mut self, item: T) -> Result<(), Full> {
+        let slot = self.items.get_mut(self.len).ok_or(Full { capacity: N })?;
+        *slot = item;
+        self.len = self.len.saturating_add(1);
+        Ok(())
+    }
+}
+
+impl<T, const N: usize> Bounded<T, N> {
+    /// The items, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        self.items.get(..self.len).unwrap_or(&[])
+    }
+
+    /// The items, in order, to be changed in place.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        self.items.get_mut(..self.len).unwrap_or(&mut [])
+    }
+
+    /// The items, in order.
+    pub fn iter(&self) -> core::slice::Iter<'_, T> {
+        self.as_slice().iter()
+    }
+
+    /// How many items there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True when there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl<T: Copy + Default, const N: usize> Default for Bounded<T, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: fmt::Debug, const N: usize> fmt::Debug for Bounded<T, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
+    }
+}
+
+impl<'a, T, const N: usize> IntoIterator for &'a Bounded<T, N> {
+    type Item = &'a T;
+    type IntoIter = core::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

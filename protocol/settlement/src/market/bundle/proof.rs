@@ -1,0 +1,136 @@
+//! What a bundle proved.
+
+use std::fmt;
+
+use d402_objects::{Cid, Hex32, Outcome, ReceiptRow};
+
+use crate::Key32;
+use crate::market::Basis;
+
+/// A verified bundle: what it says, and each link of the chain that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The task.
+    pub task_id: Cid,
+    /// Its terms.
+    pub terms_hash: Hex32,
+    /// The vault the buyer paid.
+    pub pay_to: Key32,
+    /// The receipt.
+    pub receipt_cid: Cid,
+    /// How the task ended.
+    pub outcome: Outcome,
+    /// Who is paid, before commission.
+    pub rows: Vec<ReceiptRow>,
+    /// What the decision rests on. [`Basis::DepositLate`] stands for a late deposit or a payment on another
+    /// rail: facts of a chain, for which the bundle holds the validators' word only.
+    pub basis: Basis,
+    /// Set indexes that signed, ascending.
+    pub signers: Vec<u8>,
+    /// The links, in the order they were checked.
+    pub links: Vec<Proven>,
+}
+
+/// One link of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Proven {
+    /// File bytes are canonical.
+    CanonicalFile {
+        /// Their number.
+        bytes: usize,
+    },
+    /// Every object's signature verifies under the strict rule.
+    Objects {
+        /// Objects.
+        count: usize,
+    },
+    /// Every content hashes to the CID an object names.
+    Contents {
+        /// Contents.
+        count: usize,
+        /// Whether an output of a paid claim is among them.
+        output: bool,
+    },
+    /// Manifest, registration, offers, intent give the terms and the vault's address.
+    Terms,
+    /// Lease sets are whole, by the intent's gateway, and within the budget.
+    LeaseSets {
+        /// Sets.
+        sets: usize,
+        /// Leases.
+        leases: usize,
+    },
+    /// Bids behind leases.
+    Bids {
+        /// Bids.
+        count: usize,
+    },
+    /// Commits, acks and claims fit their leases.
+    Claims {
+        /// Acks.
+        acks: usize,
+        /// Claims.
+        claims: usize,
+    },
+    /// Verdicts are those of validators of the set.
+    Verdicts {
+        /// Verdicts.
+        count: usize,
+    },
+    /// Commission and gateway fee are what the chain computes, within the budget.
+    Arithmetic {
+        /// Units that leave the vault for work.
+        owed: u128,
+        /// The budget.
+        budget: u128,
+    },
+    /// The receipt is what the evidence gives.
+    Outcome(Basis),
+    /// Enough validators signed it.
+    Signatures {
+        /// Valid signatures.
+        got: u8,
+        /// Least that settles at any time.
+        need: u8,
+        /// Size of the set.
+        of: u8,
+    },
+}
+
+impl fmt::Display for Proven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CanonicalFile { bytes } => write!(f, "file is canonical, {bytes} bytes"),
+            Self::Objects { count } => write!(f, "{count} signed objects verify"),
+            Self::Contents { count, output: true } => {
+                write!(f, "{count} contents match their CIDs, the paid output among them")
+            }
+            Self::Contents { count, output: false } => {
+                write!(f, "{count} contents match their CIDs, no output among them")
+            }
+            Self::Terms => f.write_str("terms and vault address follow from the signed intent"),
+            Self::LeaseSets { sets, leases } => {
+                write!(f, "{leases} leases in {sets} sets, all within the budget")
+            }
+            Self::Bids { count } => write!(f, "{count} bids stand behind the leases"),
+            Self::Claims { acks, claims } => {
+                write!(f, "{claims} claims open their commits, {acks} acks certify them")
+            }
+            Self::Verdicts { count } => write!(f, "{count} verdicts by validators of the set"),
+            Self::Arithmetic { owed, budget } => {
+                write!(f, "{owed} of {budget} units are owed, commission and fee as computed")
+            }
+            Self::Outcome(Basis::Fast) => {
+                f.write_str("receipt follows from evidence that cannot be contradicted")
+            }
+            Self::Outcome(Basis::Slow) => f.write_str("receipt follows from the evidence at decideAt"),
+            Self::Outcome(Basis::DepositLate | Basis::PaidElsewhere) => f.write_str(
+                "receipt rejects for a late deposit or a payment elsewhere, on the validators' word",
+            ),
+            Self::Signatures { got, need, of } => {
+                write!(f, "{got} of {of} validators signed, {need} are needed")
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What can happen to a task, and the journal record of it.
+
+use d402_objects::{
+    Amount, Bid, Cid, Hex32, IndexedSignature, Inventory, LeaseAccept, Ready, ResultClaim, Signed, ValidationReceipt,
+};
+use d402_wire::{RawDossier, RawEnvelope};
+use serde::{Deserialize, Serialize};
+
+use crate::ports::Settled;
+
+/// Something that happened outside. Signed objects inside are verified by their types.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[allow(clippy::large_enum_variant)] // commands are built once and consumed at once
+pub enum Command {
+    /// The chain holds at least the budget since `at_ms`.
+    DepositFunded {
+        /// Chain time at which the budget was first covered, ms.
+        at_ms: u64,
+    },
+    /// The chain holds something, less than the budget, and `fundBy` passed.
+    DepositShort,
+    /// The payment can never take effect and nothing is there (threat #71).
+    DepositImpossible,
+    /// A worker wants the task.
+    BidPlaced {
+        /// The bid.
+        bid: Signed<Bid>,
+        /// Local standing of the worker at that moment, 0 = spotless (see `standing`).
+        penalty: u32,
+    },
+    /// A worker took its lease.
+    LeaseAccepted {
+        /// The acceptance.
+        accept: Signed<LeaseAccept>,
+    },
+    /// A worker refused its lease, or could not be reached.
+    LeaseDeclined {
+        /// CID of the lease.
+        lease_cid: Cid,
+    },
+    /// A worker gave its lease back: the page is blocked, its executor failed.
+    LeaseReturned {
+        /// CID of the lease.
+        lease_cid: Cid,
+    },
+    /// A validator judged a claim.
+    ReceiptSeen {
+        /// The judgement.
+        receipt: Signed<ValidationReceipt>,
+        /// The claim it is about.
+        claim: Signed<ResultClaim>,
+    },
+    /// A validator showed what it holds.
+    InventorySeen {
+        /// The list.
+        inventory: Signed<Inventory>,
+        /// The objects on it.
+        objects: Vec<RawEnvelope>,
+    },
+    /// A validator is ready to sign the proposed digest.
+    ReadySeen {
+        /// The answer.
+        ready: Signed<Ready>,
+    },
+    /// A validator lacks inputs of the proposal.
+    MissingSeen {
+        /// Which validator.
+        set_index: u8,
+        /// Round of the proposal.
+        round: u32,
+        /// What it lacks.
+        cids: Vec<Cid>,
+    },
+    /// A validator will not answer this proposal with ready; collect again.
+    ProposalRefused {
+        /// Which validator.
+        set_index: u8,
+        /// Round of the proposal.
+        round: u32,
+    },
+    /// A settlement signature arrived.
+    SignatureSeen {
+        /// Signature and its place in the ascending set.
+        signature: IndexedSignature,
+    },
+    /// The chain executed a receipt for these terms, whoever sent it.
+    SettledSeen {
+        /// What it did.
+        settled: Settled,
+    },
+    /// The vault was swept to refundTo after `refundAfter`.
+    SweptSeen {
+        /// Transaction id.
+        transaction: String,
+        /// Units returned.
+        refunded: Amount,
+    },
+    /// The output's bytes are in the blob store.
+    OutputStored {
+        /// CID of the output.
+        cid: Cid,
+    },
+    /// Time passed; whatever is due happens.
+    Tick,
+}
+
+/// One line of a task's journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[allow(clippy::large_enum_variant)] // one per journal line
+pub enum Record {
+    /// First line: the task as it was admitted.
+    Created {
+        /// Intent, manifest, registration, offers and input.
+        dossier: RawDossier,
+        /// Payment id on its chain.
+        payment_id: Hex32,
+        /// Payer's account.
+        payer: String,
+        /// Exact money bytes that pay.
+        payment_body: String,
+        /// Wall clock, ms.
+        at_ms: u64,
+    },
+    /// Every further line: a command and when it was applied.
+    Applied {
+        /// Wall clock, ms.
+        at_ms: u64,
+        /// The command.
+        command: Command,
+    },
+}

@@ -1,0 +1,58 @@
+//! Local standing of workers: who failed lately bids behind who did not.
+//!
+//! A heuristic of this gateway only (threat #65 keeps global reputation elsewhere): it orders bids, never
+//! decides about money. Penalties decay by half every [`HALF_LIFE_MS`].
+
+use std::collections::BTreeMap;
+
+use d402_objects::Ed25519Id;
+
+/// A penalty halves in this time: ten minutes, long enough to keep a liar out of the next tasks, short
+/// enough that one outage is forgotten.
+pub const HALF_LIFE_MS: u64 = 600_000;
+/// Most workers remembered; beyond it the one with the smallest penalty is forgotten first.
+pub const MAX_WORKERS: usize = 4096;
+
+/// A claim that validators rejected.
+pub const CLAIM_REJECTED: u32 = 1_000;
+/// An accepted lease that expired.
+pub const LEASE_EXPIRED: u32 = 300;
+
+/// Penalties by worker.
+#[derive(Clone, Debug, Default)]
+pub struct Standings {
+    by_worker: BTreeMap<Ed25519Id, Penalty>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Penalty {
+    points: u32,
+    at_ms: u64,
+}
+
+impl Penalty {
+    fn at(self, now_ms: u64) -> u32 {
+        let halvings = now_ms.saturating_sub(self.at_ms).checked_div(HALF_LIFE_MS).unwrap_or(0);
+        u32::try_from(halvings).ok().and_then(|h| self.points.checked_shr(h)).unwrap_or(0)
+    }
+}
+
+impl Standings {
+    /// Adds `points` to a worker's penalty.
+    pub fn penalise(&mut self, worker: Ed25519Id, points: u32, now_ms: u64) {
+        let current = self.penalty(&worker, now_ms);
+        if self.by_worker.len() >= MAX_WORKERS && !self.by_worker.contains_key(&worker) {
+            let least = self.by_worker.iter().min_by_key(|(_, p)| p.at(now_ms)).map(|(w, _)| w.clone());
+            if let Some(least) = least {
+                self.by_worker.remove(&least);
+            }
+        }
+        self.by_worker.insert(worker, Penalty { points: current.saturating_add(points), at_ms: now_ms });
+    }
+
+    /// Current penalty; 0 for the unknown.
+    #[must_use]
+    pub fn penalty(&self, worker: &Ed25519Id, now_ms: u64) -> u32 {
+        self.by_worker.get(worker).map_or(0, |p| p.at(now_ms))
+    }
+}

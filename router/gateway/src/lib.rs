@@ -1,0 +1,1 @@
+//! The HTTP boundary of a gateway.

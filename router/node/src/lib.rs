@@ -1,0 +1,1 @@
+//! The d402 binary: configuration, wiring, command line.

@@ -1,0 +1,1 @@
+//! Journeys on real nodes and adversarial suites.

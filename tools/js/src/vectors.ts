@@ -1,0 +1,13 @@
+/** Golden vectors: the files the Rust crates write and both languages must agree on. */
+import { readFileSync } from "node:fs";
+
+/** Where the files lie, seen from this one. */
+const FOLDER = new URL("../../../protocol/vectors/", import.meta.url);
+
+/** Reads one file of cases. A file without cases is refused: it would prove nothing. */
+export function readCases(file: string, folder: URL = FOLDER): readonly unknown[] {
+  const cases: unknown = JSON.parse(readFileSync(new URL(file, folder), "utf8"));
+  if (!Array.isArray(cases)) throw new TypeError(`${file} is not a list of cases`);
+  if (cases.length === 0) throw new RangeError(`${file} holds no case`);
+  return cases;
+}

