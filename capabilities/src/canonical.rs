@@ -149,9 +149,18 @@ mod tests {
 
     #[test]
     fn a_number_beyond_two_to_the_53_is_refused() {
-        for unsafe_number in ["9007199254740992", "-9007199254740992", "18446744073709551615", "1e300"] {
+        for unsafe_number in [
+            "9007199254740992",
+            "-9007199254740992",
+            "18446744073709551615",
+            "1e300",
+        ] {
             let value: Value = serde_json::from_str(unsafe_number).unwrap();
-            assert_eq!(canonical_bytes(&value), Err(CanonicalError::UnsafeNumber), "{unsafe_number}");
+            assert_eq!(
+                canonical_bytes(&value),
+                Err(CanonicalError::UnsafeNumber),
+                "{unsafe_number}"
+            );
         }
         assert_eq!(text(&json!(MAX_SAFE_INTEGER)), "9007199254740991");
     }
@@ -170,7 +179,8 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             (-(1i64 << 53) + 1..(1i64 << 53)).prop_map(Value::from),
             any::<f64>()
-                .prop_filter("safe", |float| float.is_finite() && float.abs() <= MAX_SAFE_FLOAT)
+                .prop_filter("safe", |float| float.is_finite()
+                    && float.abs() <= MAX_SAFE_FLOAT)
                 .prop_map(Value::from),
             ".{0,12}".prop_map(Value::from),
         ];

@@ -94,7 +94,11 @@ impl Refusal {
 
     /// A refusal with its detail cut to size.
     pub fn new(code: RefusalCode, detail: impl AsRef<str>) -> Self {
-        let detail = detail.as_ref().chars().take(Self::MAX_DETAIL_CHARS).collect();
+        let detail = detail
+            .as_ref()
+            .chars()
+            .take(Self::MAX_DETAIL_CHARS)
+            .collect();
         Self { code, detail }
     }
 }
@@ -150,7 +154,10 @@ pub struct WellFormedClaim<'a> {
 impl WellFormedClaim<'_> {
     /// A string member of the claimed output, by JSON pointer; empty when absent or not a string.
     pub(crate) fn text(&self, pointer: &str) -> &str {
-        self.output.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.output
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// The claimed evidence blob of that name.
@@ -234,13 +241,21 @@ impl Finding {
     /// Full score, no reason against.
     #[must_use]
     pub fn accept() -> Self {
-        Self { score_bps: 10_000, reasons: Vec::new(), facts: BTreeMap::new() }
+        Self {
+            score_bps: 10_000,
+            reasons: Vec::new(),
+            facts: BTreeMap::new(),
+        }
     }
 
     /// One reason against, score zero.
     #[must_use]
     pub fn reject(reason: Reason) -> Self {
-        Self { score_bps: 0, reasons: vec![reason], facts: BTreeMap::new() }
+        Self {
+            score_bps: 0,
+            reasons: vec![reason],
+            facts: BTreeMap::new(),
+        }
     }
 
     /// The same finding with one more fact.
@@ -266,7 +281,10 @@ pub struct NoNetwork;
 
 impl Fetcher for NoNetwork {
     fn fetch(&self, _request: &FetchRequest) -> Result<Fetched, Refusal> {
-        Err(Refusal::new(RefusalCode::Ssrf, "this capability has no network permission"))
+        Err(Refusal::new(
+            RefusalCode::Ssrf,
+            "this capability has no network permission",
+        ))
     }
 }
 
@@ -279,7 +297,10 @@ pub struct Context<'a> {
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Context").field("blobs", &self.blobs.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Context")
+            .field("blobs", &self.blobs.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -288,8 +309,15 @@ impl<'a> Context<'a> {
     /// wrong label cannot be believed.
     #[must_use]
     pub fn new(manifest: &'a Manifest, fetcher: &'a dyn Fetcher, blobs: Vec<Vec<u8>>) -> Self {
-        let blobs = blobs.into_iter().map(|bytes| (sha256_cid(&bytes), bytes)).collect();
-        Self { manifest, fetcher, blobs }
+        let blobs = blobs
+            .into_iter()
+            .map(|bytes| (sha256_cid(&bytes), bytes))
+            .collect();
+        Self {
+            manifest,
+            fetcher,
+            blobs,
+        }
     }
 
     /// The manifest the work is done under.

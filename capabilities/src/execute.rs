@@ -39,11 +39,21 @@ pub fn execute(
     manifest
         .check_output(&execution.output)
         .map_err(|violation| Refusal::new(RefusalCode::OutputSchema, violation.to_string()))?;
-    let evidence_bytes: usize =
-        execution.blobs.iter().map(|blob| blob.bytes.len()).fold(0, usize::saturating_add);
-    let bytes = u64::try_from(output_bytes.len().saturating_add(evidence_bytes)).unwrap_or(u64::MAX);
+    let evidence_bytes: usize = execution
+        .blobs
+        .iter()
+        .map(|blob| blob.bytes.len())
+        .fold(0, usize::saturating_add);
+    let bytes =
+        u64::try_from(output_bytes.len().saturating_add(evidence_bytes)).unwrap_or(u64::MAX);
     if bytes > manifest.limits().output_bytes {
-        return Err(Refusal::new(RefusalCode::TooLarge, "output and evidence exceed the manifest's limit"));
+        return Err(Refusal::new(
+            RefusalCode::TooLarge,
+            "output and evidence exceed the manifest's limit",
+        ));
     }
-    Ok(Executed { execution, output_bytes })
+    Ok(Executed {
+        execution,
+        output_bytes,
+    })
 }

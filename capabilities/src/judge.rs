@@ -51,7 +51,8 @@ pub fn judge_exact(
         Ok(own) => own,
         Err(refusal) if refusal.code.is_transient() => return Err(refusal),
         Err(refusal) => {
-            return Ok(Finding::reject(Reason::Refused).with_fact("refused", format!("{:?}", refusal.code)));
+            return Ok(Finding::reject(Reason::Refused)
+                .with_fact("refused", format!("{:?}", refusal.code)));
         }
     };
     let finding = if own.output_bytes != claim.claim.output {
@@ -69,18 +70,28 @@ fn well_formed<'a>(
     input: &Value,
     claim: &'a Claim,
 ) -> Result<WellFormedClaim<'a>, Reason> {
-    manifest.check_input(input).map_err(|_| Reason::InputSchema)?;
-    let evidence_bytes: usize = claim.blobs.iter().map(|blob| blob.bytes.len()).fold(0, usize::saturating_add);
-    let bytes = u64::try_from(claim.output.len().saturating_add(evidence_bytes)).unwrap_or(u64::MAX);
+    manifest
+        .check_input(input)
+        .map_err(|_| Reason::InputSchema)?;
+    let evidence_bytes: usize = claim
+        .blobs
+        .iter()
+        .map(|blob| blob.bytes.len())
+        .fold(0, usize::saturating_add);
+    let bytes =
+        u64::try_from(claim.output.len().saturating_add(evidence_bytes)).unwrap_or(u64::MAX);
     if bytes > manifest.limits().output_bytes {
         return Err(Reason::OutputTooLarge);
     }
-    let output: Value = serde_json::from_slice(&claim.output).map_err(|_| Reason::OutputNotCanonical)?;
+    let output: Value =
+        serde_json::from_slice(&claim.output).map_err(|_| Reason::OutputNotCanonical)?;
     // Equal bytes also rule out duplicate names, other escapes and white space.
     if canonical_bytes(&output).ok().as_deref() != Some(claim.output.as_slice()) {
         return Err(Reason::OutputNotCanonical);
     }
-    manifest.check_output(&output).map_err(|_| Reason::OutputSchema)?;
+    manifest
+        .check_output(&output)
+        .map_err(|_| Reason::OutputSchema)?;
     let mut claimed: Vec<&str> = claim.blobs.iter().map(|blob| blob.name.as_str()).collect();
     let mut required: Vec<&str> = manifest.evidence().iter().map(String::as_str).collect();
     claimed.sort_unstable();
@@ -95,9 +106,16 @@ fn well_formed<'a>(
 }
 
 fn close(manifest: &Manifest, input: &Value, claim: &Claim, finding: Finding) -> Judgement {
-    let verdict = if finding.reasons.is_empty() { Verdict::Accept } else { Verdict::Reject };
-    let blobs: BTreeMap<&str, String> =
-        claim.blobs.iter().map(|blob| (blob.name.as_str(), sha256_cid(&blob.bytes))).collect();
+    let verdict = if finding.reasons.is_empty() {
+        Verdict::Accept
+    } else {
+        Verdict::Reject
+    };
+    let blobs: BTreeMap<&str, String> = claim
+        .blobs
+        .iter()
+        .map(|blob| (blob.name.as_str(), sha256_cid(&blob.bytes)))
+        .collect();
     // The input was canonical when it was hashed into the task; if it is not, the claim is rejected
     // and its plain form is enough for a transcript.
     let input_bytes = canonical_bytes(input).unwrap_or_else(|_| input.to_string().into_bytes());

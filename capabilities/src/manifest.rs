@@ -163,7 +163,11 @@ impl Manifest {
             timeout_ms: permissions.timeout_ms,
             output_bytes: permissions.output_bytes,
         };
-        let smallest = limits.cpu_ms.min(limits.memory_bytes).min(limits.timeout_ms).min(limits.output_bytes);
+        let smallest = limits
+            .cpu_ms
+            .min(limits.memory_bytes)
+            .min(limits.timeout_ms)
+            .min(limits.output_bytes);
         if smallest == 0 || limits.min(Limits::CEILING) != limits {
             return Err(ManifestError::Limits { capability_id });
         }
@@ -175,10 +179,10 @@ impl Manifest {
         if permissions.browser {
             return Err(ManifestError::Permission { capability_id });
         }
-        let similarity_known = template
-            .similarity
-            .as_ref()
-            .map(|similarity| similarity.name == crate::similarity::SHINGLE_JACCARD && similarity.threshold_bps <= 10_000);
+        let similarity_known = template.similarity.as_ref().map(|similarity| {
+            similarity.name == crate::similarity::SHINGLE_JACCARD
+                && similarity.threshold_bps <= 10_000
+        });
         if similarity_known.unwrap_or(template.determinism != Determinism::Scored) {
             Ok(Self {
                 determinism: template.determinism,
@@ -228,7 +232,9 @@ impl Manifest {
     /// The threshold of scored work; 10,000 (nothing but equality) when none is named.
     #[must_use]
     pub fn threshold_bps(&self) -> u16 {
-        self.similarity.as_ref().map_or(10_000, |similarity| similarity.threshold_bps)
+        self.similarity
+            .as_ref()
+            .map_or(10_000, |similarity| similarity.threshold_bps)
     }
 
     /// Checks an input document.
@@ -263,16 +269,24 @@ fn compile(
     which: &'static str,
     schema: &Value,
 ) -> Result<Validator, ManifestError> {
-    jsonschema::options().with_draft(Draft::Draft202012).offline().build(schema).map_err(|source| {
-        ManifestError::Schema { capability_id: capability_id.to_owned(), which, source: Box::new(source) }
-    })
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .offline()
+        .build(schema)
+        .map_err(|source| ManifestError::Schema {
+            capability_id: capability_id.to_owned(),
+            which,
+            source: Box::new(source),
+        })
 }
 
 fn check(validator: &Validator, document: &Value) -> Result<(), SchemaViolation> {
-    validator.validate(document).map_err(|error| SchemaViolation {
-        instance_path: error.instance_path().to_string(),
-        schema_path: error.schema_path().to_string(),
-    })
+    validator
+        .validate(document)
+        .map_err(|error| SchemaViolation {
+            instance_path: error.instance_path().to_string(),
+            schema_path: error.schema_path().to_string(),
+        })
 }
 
 #[cfg(test)]
@@ -304,7 +318,10 @@ mod tests {
     fn a_remote_reference_is_refused_not_fetched() {
         let mut remote = template();
         remote["inputSchema"] = json!({"$ref": "http://127.0.0.1:1/schema.json"});
-        assert!(matches!(load(&remote), Err(ManifestError::Schema { which: "input", .. })));
+        assert!(matches!(
+            load(&remote),
+            Err(ManifestError::Schema { which: "input", .. })
+        ));
     }
 
     #[test]
@@ -312,7 +329,10 @@ mod tests {
         for (name, value) in [("cpuMs", 0), ("timeoutMs", 60_001)] {
             let mut bad = template();
             bad["permissions"][name] = json!(value);
-            assert!(matches!(load(&bad), Err(ManifestError::Limits { .. })), "{name}");
+            assert!(
+                matches!(load(&bad), Err(ManifestError::Limits { .. })),
+                "{name}"
+            );
         }
     }
 
@@ -320,10 +340,17 @@ mod tests {
     fn scored_work_without_a_known_similarity_is_refused() {
         let mut scored = template();
         scored["determinism"] = json!("scored");
-        assert!(matches!(load(&scored), Err(ManifestError::Similarity { .. })));
+        assert!(matches!(
+            load(&scored),
+            Err(ManifestError::Similarity { .. })
+        ));
         scored["similarity"] = json!({"name": "cosine@9", "thresholdBps": 9000});
-        assert!(matches!(load(&scored), Err(ManifestError::Similarity { .. })));
-        scored["similarity"] = json!({"name": crate::similarity::SHINGLE_JACCARD, "thresholdBps": 9000});
+        assert!(matches!(
+            load(&scored),
+            Err(ManifestError::Similarity { .. })
+        ));
+        scored["similarity"] =
+            json!({"name": crate::similarity::SHINGLE_JACCARD, "thresholdBps": 9000});
         assert_eq!(load(&scored).unwrap().threshold_bps(), 9_000);
     }
 
@@ -331,9 +358,15 @@ mod tests {
     fn a_browser_or_a_list_of_hosts_is_refused() {
         let mut browser = template();
         browser["permissions"]["browser"] = json!(true);
-        assert!(matches!(load(&browser), Err(ManifestError::Permission { .. })));
+        assert!(matches!(
+            load(&browser),
+            Err(ManifestError::Permission { .. })
+        ));
         let mut hosts = template();
         hosts["permissions"]["network"]["hosts"] = json!(["example.org"]);
-        assert!(matches!(load(&hosts), Err(ManifestError::Permission { .. })));
+        assert!(matches!(
+            load(&hosts),
+            Err(ManifestError::Permission { .. })
+        ));
     }
 }

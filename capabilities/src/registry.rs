@@ -23,7 +23,10 @@ pub struct Listed {
 
 impl std::fmt::Debug for Listed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Listed").field("id", &self.id()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Listed")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -39,7 +42,11 @@ impl Listed {
             manifest.capability_id(),
             sha256_cid(template.as_bytes()),
         );
-        Ok(Self { capability, manifest, runtime_digest: sha256_cid(runtime.as_bytes()) })
+        Ok(Self {
+            capability,
+            manifest,
+            runtime_digest: sha256_cid(runtime.as_bytes()),
+        })
     }
 
     /// `name@major`.
@@ -73,12 +80,20 @@ impl Listed {
     }
 }
 
-static ALL: [&dyn Capability; 5] =
-    [&FetchSnapshot, &ExtractMarkdown, &PageToMarkdown, &JsonTransform, &ProofVerify];
+static ALL: [&dyn Capability; 5] = [
+    &FetchSnapshot,
+    &ExtractMarkdown,
+    &PageToMarkdown,
+    &JsonTransform,
+    &ProofVerify,
+];
 
 // A template that does not load is left out here and turns `every_template_of_this_build_loads` red.
-static LISTED: LazyLock<Vec<Listed>> =
-    LazyLock::new(|| ALL.iter().filter_map(|capability| Listed::load(*capability).ok()).collect());
+static LISTED: LazyLock<Vec<Listed>> = LazyLock::new(|| {
+    ALL.iter()
+        .filter_map(|capability| Listed::load(*capability).ok())
+        .collect()
+});
 
 /// All capabilities of this build, in a fixed order.
 #[must_use]
@@ -110,28 +125,51 @@ mod tests {
     #[test]
     fn every_template_carries_the_fields_a_signed_manifest_needs_and_no_author() {
         let members = [
-            "objectVersion", "id", "version", "capabilityId", "description", "inputSchema", "outputSchema",
-            "determinism", "permissions", "evidence", "validationModels", "decisionTimeS", "pricingUnits",
-            "performance", "tags",
+            "objectVersion",
+            "id",
+            "version",
+            "capabilityId",
+            "description",
+            "inputSchema",
+            "outputSchema",
+            "determinism",
+            "permissions",
+            "evidence",
+            "validationModels",
+            "decisionTimeS",
+            "pricingUnits",
+            "performance",
+            "tags",
         ];
         for listed in capabilities() {
             let template: Value = serde_json::from_str(listed.manifest_template()).unwrap();
             for member in members {
-                assert!(template.get(member).is_some(), "{} lacks {member}", listed.id());
+                assert!(
+                    template.get(member).is_some(),
+                    "{} lacks {member}",
+                    listed.id()
+                );
             }
             assert!(template.get("author").is_none());
             let (name, major) = listed.id().split_once('@').unwrap();
             assert_eq!(template["id"], name);
             assert_eq!(template["version"], major);
-            assert_eq!(template["inputSchema"]["$schema"], "https://json-schema.org/draft/2020-12/schema");
-            assert_eq!(template["outputSchema"]["$schema"], "https://json-schema.org/draft/2020-12/schema");
+            assert_eq!(
+                template["inputSchema"]["$schema"],
+                "https://json-schema.org/draft/2020-12/schema"
+            );
+            assert_eq!(
+                template["outputSchema"]["$schema"],
+                "https://json-schema.org/draft/2020-12/schema"
+            );
             crate::canonical::canonical_bytes(&template).unwrap();
         }
     }
 
     #[test]
     fn runtime_digests_differ_between_capabilities() {
-        let digests: std::collections::BTreeSet<_> = capabilities().iter().map(Listed::runtime_digest).collect();
+        let digests: std::collections::BTreeSet<_> =
+            capabilities().iter().map(Listed::runtime_digest).collect();
         assert_eq!(digests.len(), capabilities().len());
     }
 }

@@ -33,7 +33,10 @@ pub fn shingle_jaccard_bps(left: &str, right: &str) -> u16 {
             all = all.saturating_add(*count);
         }
     }
-    let score = shared.saturating_mul(10_000).checked_div(all).unwrap_or(10_000);
+    let score = shared
+        .saturating_mul(10_000)
+        .checked_div(all)
+        .unwrap_or(10_000);
     u16::try_from(score).unwrap_or(10_000)
 }
 
@@ -57,14 +60,20 @@ mod tests {
 
     #[test]
     fn equal_texts_score_ten_thousand_whatever_the_white_space() {
-        assert_eq!(shingle_jaccard_bps("a b c d e f", "a  b\nc d\te f "), 10_000);
+        assert_eq!(
+            shingle_jaccard_bps("a b c d e f", "a  b\nc d\te f "),
+            10_000
+        );
         assert_eq!(shingle_jaccard_bps("", " \n"), 10_000);
     }
 
     #[test]
     fn one_changed_word_costs_the_shingles_it_is_in() {
         // Six shingles each; the changed word is in five of them: 1 shared of 11.
-        assert_eq!(shingle_jaccard_bps("a b c d e f g h i j", "a b c d e X g h i j"), 909);
+        assert_eq!(
+            shingle_jaccard_bps("a b c d e f g h i j", "a b c d e X g h i j"),
+            909
+        );
     }
 
     #[test]

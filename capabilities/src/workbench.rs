@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use url::Url;
 
-use crate::capability::{Claim, Context, Fetcher, Judgement, NoNetwork, Reason, Refusal, RefusalCode};
+use crate::capability::{
+    Claim, Context, Fetcher, Judgement, NoNetwork, Reason, Refusal, RefusalCode,
+};
 use crate::execute::{Executed, execute};
 use crate::fetch::{FetchRequest, Fetched};
 use crate::judge::judge;
@@ -21,7 +23,10 @@ impl OnePage {
             status: 200,
             media_type: "text/html".to_owned(),
             charset: Some("utf-8".to_owned()),
-            headers: BTreeMap::from([("content-type".to_owned(), "text/html; charset=utf-8".to_owned())]),
+            headers: BTreeMap::from([(
+                "content-type".to_owned(),
+                "text/html; charset=utf-8".to_owned(),
+            )]),
             body: html.as_bytes().to_vec(),
         }))
     }
@@ -29,7 +34,9 @@ impl OnePage {
 
 impl Fetcher for OnePage {
     fn fetch(&self, _request: &FetchRequest) -> Result<Fetched, Refusal> {
-        self.0.clone().map_err(|code| Refusal::new(code, "from memory"))
+        self.0
+            .clone()
+            .map_err(|code| Refusal::new(code, "from memory"))
     }
 }
 
@@ -39,7 +46,11 @@ pub(crate) fn run(id: &str, input: &Value) -> Result<Executed, RefusalCode> {
 }
 
 /// Runs a capability on a fetcher.
-pub(crate) fn run_on(id: &str, fetcher: &dyn Fetcher, input: &Value) -> Result<Executed, RefusalCode> {
+pub(crate) fn run_on(
+    id: &str,
+    fetcher: &dyn Fetcher,
+    input: &Value,
+) -> Result<Executed, RefusalCode> {
     let listed = capability(id).unwrap();
     let context = Context::new(listed.manifest(), fetcher, Vec::new());
     execute(listed.capability(), &context, input).map_err(|refusal| refusal.code)
@@ -68,7 +79,12 @@ pub(crate) fn judge_on(
 }
 
 /// The reasons a claim is rejected for.
-pub(crate) fn reasons(id: &str, fetcher: &dyn Fetcher, input: &Value, claim: &Claim) -> Vec<Reason> {
+pub(crate) fn reasons(
+    id: &str,
+    fetcher: &dyn Fetcher,
+    input: &Value,
+    claim: &Claim,
+) -> Vec<Reason> {
     judge_on(id, fetcher, input, claim).unwrap().reasons
 }
 
@@ -76,5 +92,8 @@ pub(crate) fn reasons(id: &str, fetcher: &dyn Fetcher, input: &Value, claim: &Cl
 pub(crate) fn with_output(claim: &Claim, change: impl FnOnce(&mut Value)) -> Claim {
     let mut output: Value = serde_json::from_slice(&claim.output).unwrap();
     change(&mut output);
-    Claim { output: crate::canonical::canonical_bytes(&output).unwrap(), ..claim.clone() }
+    Claim {
+        output: crate::canonical::canonical_bytes(&output).unwrap(),
+        ..claim.clone()
+    }
 }

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use d402_objects::{Ed25519Id, EvmAddress, Hex32, ObjectError, Payload, Signed, SigningKey};
+use d402_objects::{Ed25519Id, EvmAddress, ObjectError, Payload, SignatureBytes, Signed, SigningKey};
 use zeroize::Zeroizing;
 
 /// Why keys could not be had.
@@ -53,8 +53,8 @@ impl Keys {
     /// [`KeyError`]; an unreadable file is never replaced by a new key.
     pub fn load_or_create(dir: &Path) -> Result<Self, KeyError> {
         std::fs::create_dir_all(dir).map_err(KeyError::File)?;
-        let envelope = SigningKey::from_bytes(&secret(dir, "envelope.key")?);
-        let settlement = SigningKey::from_bytes(&secret(dir, "settlement.key")?);
+        let envelope = SigningKey::from_bytes(&*secret(dir, "envelope.key")?);
+        let settlement = SigningKey::from_bytes(&*secret(dir, "settlement.key")?);
         let evm = k256::ecdsa::SigningKey::from_slice(secret(dir, "evm.key")?.as_slice())
             .map_err(|_| KeyError::NotAKey { name: "evm.key" })?;
         Self::new(envelope, settlement, evm)
@@ -104,9 +104,9 @@ impl Keys {
     /// Signs a settlement digest the journal allowed. Callers hold an `Allowed` value, which only the
     /// journal's verdict makes.
     #[must_use]
-    pub(crate) fn sign_settlement(&self, allowed: &crate::task::Allowed) -> String {
-        use d402_objects::ed25519_signer::Signer as _;
-        hex::encode(self.settlement.sign(&allowed.digest().as_bytes()).to_bytes())
+    pub(crate) fn sign_settlement(&self, allowed: &crate::case::Allowed) -> SignatureBytes {
+        use ed25519_dalek::Signer as _;
+        self.settlement.sign(&allowed.digest()).to_bytes().into()
     }
 
     pub(crate) fn settlement_key(&self) -> &SigningKey {
@@ -115,10 +115,6 @@ impl Keys {
 
     pub(crate) fn evm_key(&self) -> &k256::ecdsa::SigningKey {
         &self.evm
-    }
-
-    pub(crate) fn verifies(&self, digest: &Hex32, signature: &[u8; 64]) -> bool {
-        self.settlement().verify(&digest.as_bytes(), signature).is_ok()
     }
 }
 

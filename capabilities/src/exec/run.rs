@@ -30,7 +30,9 @@ pub fn run_exec(mut stdin: impl Read, mut stdout: impl Write) -> io::Result<()> 
 
 fn respond(stdin: &mut impl Read) -> io::Result<ExecResponse> {
     let mut bytes = Vec::new();
-    stdin.take(MAX_REQUEST_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+    stdin
+        .take(MAX_REQUEST_BYTES.saturating_add(1))
+        .read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_REQUEST_BYTES {
         return Ok(ExecResponse::Misuse(Misuse::TooLong));
     }
@@ -43,26 +45,32 @@ fn respond(stdin: &mut impl Read) -> io::Result<ExecResponse> {
 
 fn serve(request: ExecRequest) -> Result<ExecResponse, Misuse> {
     let listed = capability(&request.capability_id).ok_or(Misuse::UnknownCapability)?;
-    let limits = request.limits.map_or(listed.manifest().limits(), |limits| limits.min(listed.manifest().limits()));
+    let limits = request.limits.map_or(listed.manifest().limits(), |limits| {
+        limits.min(listed.manifest().limits())
+    });
     let fetcher = fetcher(listed, &request)?;
     confine(limits).map_err(|_| Misuse::Confine)?;
     let blobs = request.blobs.into_iter().map(|blob| blob.bytes).collect();
     let context = Context::new(listed.manifest(), fetcher.as_ref(), blobs);
     match (request.op, &request.claim) {
-        (Operation::Execute, None) => Ok(match execute(listed.capability(), &context, &request.input) {
-            Ok(executed) => ExecResponse::Ok(Produced {
-                output: executed.execution.output,
-                blobs: executed.execution.blobs,
-                canonical_digest: executed.execution.canonical_digest,
-                units: UNITS_PER_TASK.to_owned(),
-                runtime_digest: listed.runtime_digest().to_owned(),
-            }),
-            Err(refusal) => ExecResponse::Refused(refusal),
-        }),
-        (Operation::Check, Some(claim)) => Ok(match judge(listed.capability(), &context, &request.input, claim) {
-            Ok(judgement) => ExecResponse::Judged(judgement),
-            Err(refusal) => ExecResponse::CannotJudge(refusal),
-        }),
+        (Operation::Execute, None) => Ok(
+            match execute(listed.capability(), &context, &request.input) {
+                Ok(executed) => ExecResponse::Ok(Produced {
+                    output: executed.execution.output,
+                    blobs: executed.execution.blobs,
+                    canonical_digest: executed.execution.canonical_digest,
+                    units: UNITS_PER_TASK.to_owned(),
+                    runtime_digest: listed.runtime_digest().to_owned(),
+                }),
+                Err(refusal) => ExecResponse::Refused(refusal),
+            },
+        ),
+        (Operation::Check, Some(claim)) => Ok(
+            match judge(listed.capability(), &context, &request.input, claim) {
+                Ok(judgement) => ExecResponse::Judged(judgement),
+                Err(refusal) => ExecResponse::CannotJudge(refusal),
+            },
+        ),
         (Operation::Execute, Some(_)) | (Operation::Check, None) => Err(Misuse::Claim),
     }
 }

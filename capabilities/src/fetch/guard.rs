@@ -48,12 +48,21 @@ impl FromStr for AllowRule {
     type Err = AllowRuleError;
 
     fn from_str(rule: &str) -> Result<Self, Self::Err> {
-        let wrong = || AllowRuleError { rule: rule.to_owned() };
+        let wrong = || AllowRuleError {
+            rule: rule.to_owned(),
+        };
         if let Some((network, bits)) = rule.split_once('/') {
             let network: IpAddr = network.parse().map_err(|_| wrong())?;
             let prefix_bits: u32 = bits.parse().map_err(|_| wrong())?;
             let width = if network.is_ipv4() { 32 } else { 128 };
-            return if prefix_bits <= width { Ok(Self::Block { network, prefix_bits }) } else { Err(wrong()) };
+            return if prefix_bits <= width {
+                Ok(Self::Block {
+                    network,
+                    prefix_bits,
+                })
+            } else {
+                Err(wrong())
+            };
         }
         let (host, port) = match rule.parse::<SocketAddr>() {
             Ok(address) => (address.ip().to_string(), Some(address.port())),
@@ -65,8 +74,14 @@ impl FromStr for AllowRule {
         };
         let host = host.to_ascii_lowercase();
         let sound = !host.is_empty()
-            && host.chars().all(|character| character.is_ascii_alphanumeric() || ".-:_".contains(character));
-        if sound { Ok(Self::Host { host, port }) } else { Err(wrong()) }
+            && host
+                .chars()
+                .all(|character| character.is_ascii_alphanumeric() || ".-:_".contains(character));
+        if sound {
+            Ok(Self::Host { host, port })
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -118,24 +133,40 @@ impl Guard {
         });
         let addresses = match literal {
             Some(address) => vec![address],
-            None => resolver.resolve(&name).map_err(|error| Refusal::new(RefusalCode::Network, error.to_string()))?,
+            None => resolver
+                .resolve(&name)
+                .map_err(|error| Refusal::new(RefusalCode::Network, error.to_string()))?,
         };
         if addresses.is_empty() {
-            return Err(Refusal::new(RefusalCode::Network, "the name has no address"));
+            return Err(Refusal::new(
+                RefusalCode::Network,
+                "the name has no address",
+            ));
         }
         for address in &addresses {
             let block_allowed = self.rules.iter().any(|rule| match rule {
-                AllowRule::Block { network, prefix_bits } => in_block(*address, *network, *prefix_bits),
+                AllowRule::Block {
+                    network,
+                    prefix_bits,
+                } => in_block(*address, *network, *prefix_bits),
                 AllowRule::Host { .. } => false,
             });
             // One private address among public ones is how rebinding starts: refuse the whole name.
             if !(host_allowed || block_allowed || is_public(*address) && matches!(port, 80 | 443)) {
-                return Err(ssrf(&format!("{address} at port {port} is not a public web address")));
+                return Err(ssrf(&format!(
+                    "{address} at port {port} is not a public web address"
+                )));
             }
         }
-        let addresses =
-            addresses.into_iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(address, port)).collect();
-        Ok(Target { host: name, addresses })
+        let addresses = addresses
+            .into_iter()
+            .take(MAX_ADDRESSES)
+            .map(|address| SocketAddr::new(address, port))
+            .collect();
+        Ok(Target {
+            host: name,
+            addresses,
+        })
     }
 }
 
@@ -159,73 +190,172 @@ mod tests {
 
     fn admit(rules: &[&str], url: &str, answer: &[&str]) -> Result<Target, RefusalCode> {
         let guard = Guard::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
-        let answer = Fixed(answer.iter().map(|address| address.parse().unwrap()).collect());
-        guard.admit(&Url::parse(url).unwrap(), &answer).map_err(|refusal| refusal.code)
+        let answer = Fixed(
+            answer
+                .iter()
+                .map(|address| address.parse().unwrap())
+                .collect(),
+        );
+        guard
+            .admit(&Url::parse(url).unwrap(), &answer)
+            .map_err(|refusal| refusal.code)
     }
 
     #[test]
     fn a_public_name_is_pinned_to_its_addresses() {
-        let target = admit(&[], "https://Example.org./a", &["93.184.216.34", "2606:2800::1"]).unwrap();
+        let target = admit(
+            &[],
+            "https://Example.org./a",
+            &["93.184.216.34", "2606:2800::1"],
+        )
+        .unwrap();
         assert_eq!(target.host, "example.org");
-        assert_eq!(target.addresses, vec!["93.184.216.34:443".parse().unwrap(), "[2606:2800::1]:443".parse().unwrap()]);
+        assert_eq!(
+            target.addresses,
+            vec![
+                "93.184.216.34:443".parse().unwrap(),
+                "[2606:2800::1]:443".parse().unwrap()
+            ]
+        );
     }
 
     #[test]
     fn urls_that_lead_inside_are_refused() {
         for url in [
-            "ftp://example.org/", "file:///etc/passwd", "gopher://example.org/", "data:text/html,x",
-            "http://user@example.org/", "http://user:pw@example.org/", "http://:pw@example.org/",
-            "http://example.org:22/", "http://example.org:8080/", "https://example.org:6379/",
-            "http://127.0.0.1/", "http://127.1/", "http://0x7f.1/", "http://2130706433/", "http://017700000001/",
-            "http://0/", "http://169.254.169.254/latest/meta-data/", "http://[::1]/", "http://[::ffff:7f00:1]/",
-            "http://[::ffff:169.254.169.254]/", "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/",
-            "http://[fd00:ec2::254]/", "http://[fe80::1]/", "http://10.0.0.1/", "http://100.64.1.1/",
+            "ftp://example.org/",
+            "file:///etc/passwd",
+            "gopher://example.org/",
+            "data:text/html,x",
+            "http://user@example.org/",
+            "http://user:pw@example.org/",
+            "http://:pw@example.org/",
+            "http://example.org:22/",
+            "http://example.org:8080/",
+            "https://example.org:6379/",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://0x7f.1/",
+            "http://2130706433/",
+            "http://017700000001/",
+            "http://0/",
+            "http://169.254.169.254/latest/meta-data/",
+            "http://[::1]/",
+            "http://[::ffff:7f00:1]/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[fd00:ec2::254]/",
+            "http://[fe80::1]/",
+            "http://10.0.0.1/",
+            "http://100.64.1.1/",
         ] {
-            assert_eq!(admit(&[], url, &["93.184.216.34"]), Err(RefusalCode::Ssrf), "{url}");
+            assert_eq!(
+                admit(&[], url, &["93.184.216.34"]),
+                Err(RefusalCode::Ssrf),
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn names_that_resolve_inside_are_refused() {
         for answer in [
-            &["127.0.0.1"][..], &["10.1.2.3"], &["169.254.169.254"], &["::1"], &["::ffff:192.168.1.1"],
-            &["fd00::1"], &["0.0.0.0"], &["93.184.216.34", "127.0.0.1"], &["64:ff9b::a00:1"],
+            &["127.0.0.1"][..],
+            &["10.1.2.3"],
+            &["169.254.169.254"],
+            &["::1"],
+            &["::ffff:192.168.1.1"],
+            &["fd00::1"],
+            &["0.0.0.0"],
+            &["93.184.216.34", "127.0.0.1"],
+            &["64:ff9b::a00:1"],
         ] {
-            for url in ["http://localhost/", "http://rebind.example/", "https://rebind.example/"] {
-                assert_eq!(admit(&[], url, answer), Err(RefusalCode::Ssrf), "{answer:?}");
+            for url in [
+                "http://localhost/",
+                "http://rebind.example/",
+                "https://rebind.example/",
+            ] {
+                assert_eq!(
+                    admit(&[], url, answer),
+                    Err(RefusalCode::Ssrf),
+                    "{answer:?}"
+                );
             }
         }
-        assert_eq!(admit(&[], "http://nowhere.example/", &[]), Err(RefusalCode::Network));
+        assert_eq!(
+            admit(&[], "http://nowhere.example/", &[]),
+            Err(RefusalCode::Network)
+        );
     }
 
     #[test]
     fn an_allowed_host_and_port_opens_exactly_that() {
         let rules = &["127.0.0.1:8080"];
         assert!(admit(rules, "http://127.0.0.1:8080/article.html", &[]).is_ok());
-        assert!(admit(rules, "http://127.1:8080/", &[]).is_ok(), "the same address in another spelling");
-        assert_eq!(admit(rules, "http://127.0.0.1:8081/", &[]), Err(RefusalCode::Ssrf));
-        assert_eq!(admit(rules, "http://127.0.0.2:8080/", &[]), Err(RefusalCode::Ssrf));
+        assert!(
+            admit(rules, "http://127.1:8080/", &[]).is_ok(),
+            "the same address in another spelling"
+        );
+        assert_eq!(
+            admit(rules, "http://127.0.0.1:8081/", &[]),
+            Err(RefusalCode::Ssrf)
+        );
+        assert_eq!(
+            admit(rules, "http://127.0.0.2:8080/", &[]),
+            Err(RefusalCode::Ssrf)
+        );
         // A stranger's name that leads to the allowed address is not the allowed host.
-        assert_eq!(admit(rules, "http://rebind.example:8080/", &["127.0.0.1"]), Err(RefusalCode::Ssrf));
+        assert_eq!(
+            admit(rules, "http://rebind.example:8080/", &["127.0.0.1"]),
+            Err(RefusalCode::Ssrf)
+        );
     }
 
     #[test]
     fn an_allowed_name_opens_its_private_address_and_any_port() {
-        assert!(admit(&["Pages.internal"], "http://pages.internal:9999/", &["10.0.0.7"]).is_ok());
-        assert_eq!(admit(&["pages.internal"], "http://x.pages.internal/", &["10.0.0.7"]), Err(RefusalCode::Ssrf));
+        assert!(
+            admit(
+                &["Pages.internal"],
+                "http://pages.internal:9999/",
+                &["10.0.0.7"]
+            )
+            .is_ok()
+        );
+        assert_eq!(
+            admit(
+                &["pages.internal"],
+                "http://x.pages.internal/",
+                &["10.0.0.7"]
+            ),
+            Err(RefusalCode::Ssrf)
+        );
     }
 
     #[test]
     fn an_allowed_block_opens_its_addresses_only() {
         assert!(admit(&["10.1.0.0/16"], "http://a.example:81/", &["10.1.2.3"]).is_ok());
-        assert_eq!(admit(&["10.1.0.0/16"], "http://a.example/", &["10.2.0.1"]), Err(RefusalCode::Ssrf));
+        assert_eq!(
+            admit(&["10.1.0.0/16"], "http://a.example/", &["10.2.0.1"]),
+            Err(RefusalCode::Ssrf)
+        );
         assert!(admit(&["::1/128"], "http://[::1]:5000/", &[]).is_ok());
         assert!(admit(&["[::1]:5000"], "http://[::1]:5000/", &[]).is_ok());
     }
 
     #[test]
     fn rules_that_are_no_rules_are_refused() {
-        for rule in ["", "10.0.0.0/33", "::/129", "host:port", "a b", "http://x", "x/8", "[::1", "[::1]", "host:99999"] {
+        for rule in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "host:port",
+            "a b",
+            "http://x",
+            "x/8",
+            "[::1",
+            "[::1]",
+            "host:99999",
+        ] {
             assert!(rule.parse::<AllowRule>().is_err(), "{rule}");
         }
     }

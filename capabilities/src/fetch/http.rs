@@ -26,7 +26,11 @@ pub const MAX_REDIRECTS: usize = 5;
 /// No input gets a longer fetch than this, in milliseconds.
 pub const MAX_TIMEOUT_MS: u64 = 20_000;
 
-const USER_AGENT: &str = concat!("d402-snapshot/", env!("CARGO_PKG_VERSION"), " (+https://d402.xyz)");
+const USER_AGENT: &str = concat!(
+    "d402-snapshot/",
+    env!("CARGO_PKG_VERSION"),
+    " (+https://d402.xyz)"
+);
 const ACCEPT: &str = "text/html,application/xhtml+xml";
 const ACCEPT_LANGUAGE: &str = "en;q=1.0,*;q=0.5";
 const HTML_TYPES: [&str; 2] = ["text/html", "application/xhtml+xml"];
@@ -83,7 +87,10 @@ pub struct HttpFetcher {
 
 impl fmt::Debug for HttpFetcher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("HttpFetcher").field("guard", &self.guard).finish_non_exhaustive()
+        formatter
+            .debug_struct("HttpFetcher")
+            .field("guard", &self.guard)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,14 +104,21 @@ impl HttpFetcher {
             .enable_all()
             .build()
             .map_err(FetcherError::Runtime)?;
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let roots = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(FetcherError::Tls)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { guard, resolver, tls, runtime })
+        Ok(Self {
+            guard,
+            resolver,
+            tls,
+            runtime,
+        })
     }
 
     async fn follow(&self, request: &FetchRequest) -> Result<Fetched, Refusal> {
@@ -118,7 +132,10 @@ impl HttpFetcher {
                 None => return read(url, response, request.max_bytes).await,
             }
         }
-        Err(Refusal::new(RefusalCode::TooManyRedirects, format!("more than {MAX_REDIRECTS} redirects")))
+        Err(Refusal::new(
+            RefusalCode::TooManyRedirects,
+            format!("more than {MAX_REDIRECTS} redirects"),
+        ))
     }
 
     async fn get(&self, url: &Url, target: &Target) -> Result<Response, Refusal> {
@@ -148,9 +165,14 @@ impl Fetcher for HttpFetcher {
     fn fetch(&self, request: &FetchRequest) -> Result<Fetched, Refusal> {
         let timeout = request.timeout.min(Duration::from_millis(MAX_TIMEOUT_MS));
         self.runtime.block_on(async {
-            tokio::time::timeout(timeout, self.follow(request)).await.unwrap_or_else(|_| {
-                Err(Refusal::new(RefusalCode::Timeout, format!("no page within {} ms", timeout.as_millis())))
-            })
+            tokio::time::timeout(timeout, self.follow(request))
+                .await
+                .unwrap_or_else(|_| {
+                    Err(Refusal::new(
+                        RefusalCode::Timeout,
+                        format!("no page within {} ms", timeout.as_millis()),
+                    ))
+                })
         })
     }
 }
@@ -160,12 +182,22 @@ fn redirect(url: &Url, response: &Response) -> Result<Option<Url>, Refusal> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let location = response.headers().get("location").and_then(|location| location.to_str().ok());
-    let location = location
-        .ok_or_else(|| Refusal::new(RefusalCode::HttpStatus, "a redirect without a readable location"))?;
-    url.join(location)
-        .map(Some)
-        .map_err(|_| Refusal::new(RefusalCode::HttpStatus, "a redirect to something that is no URL"))
+    let location = response
+        .headers()
+        .get("location")
+        .and_then(|location| location.to_str().ok());
+    let location = location.ok_or_else(|| {
+        Refusal::new(
+            RefusalCode::HttpStatus,
+            "a redirect without a readable location",
+        )
+    })?;
+    url.join(location).map(Some).map_err(|_| {
+        Refusal::new(
+            RefusalCode::HttpStatus,
+            "a redirect to something that is no URL",
+        )
+    })
 }
 
 /// What the status line alone says about the page. Bodies of refusals are not read.
@@ -182,28 +214,51 @@ fn status_refusal(status: StatusCode, challenged: bool) -> Option<Refusal> {
 }
 
 async fn read(url: Url, mut response: Response, max_bytes: usize) -> Result<Fetched, Refusal> {
-    let challenged = response.headers().get("cf-mitigated").is_some_and(|value| value == "challenge");
+    let challenged = response
+        .headers()
+        .get("cf-mitigated")
+        .is_some_and(|value| value == "challenge");
     if let Some(refusal) = status_refusal(response.status(), challenged) {
         return Err(refusal);
     }
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let (media_type, charset) = content_type(header("content-type").unwrap_or_default());
     if !HTML_TYPES.contains(&media_type.as_str()) {
         return Err(Refusal::new(RefusalCode::ContentType, media_type));
     }
     let headers = KEPT_HEADERS
         .iter()
-        .filter_map(|name| Some(((*name).to_owned(), header(name)?.chars().take(MAX_HEADER_CHARS).collect())))
+        .filter_map(|name| {
+            Some((
+                (*name).to_owned(),
+                header(name)?.chars().take(MAX_HEADER_CHARS).collect(),
+            ))
+        })
         .collect();
     let status = response.status().as_u16();
     let mut body: Vec<u8> = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(network)? {
         if body.len().saturating_add(chunk.len()) > max_bytes {
-            return Err(Refusal::new(RefusalCode::TooLarge, format!("the page has more than {max_bytes} bytes")));
+            return Err(Refusal::new(
+                RefusalCode::TooLarge,
+                format!("the page has more than {max_bytes} bytes"),
+            ));
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Fetched { final_url: url, status, media_type, charset, headers, body })
+    Ok(Fetched {
+        final_url: url,
+        status,
+        media_type,
+        charset,
+        headers,
+        body,
+    })
 }
 
 /// The essence and the charset parameter of a `Content-Type`, both lower case.
@@ -213,7 +268,8 @@ fn content_type(header: &str) -> (String, Option<String>) {
     let charset = parts.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         let value = value.trim().trim_matches('"').to_ascii_lowercase();
-        (name.trim().eq_ignore_ascii_case("charset") && !value.is_empty() && value.len() <= 40).then_some(value)
+        (name.trim().eq_ignore_ascii_case("charset") && !value.is_empty() && value.len() <= 40)
+            .then_some(value)
     });
     (essence, charset)
 }

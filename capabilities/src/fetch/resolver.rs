@@ -22,6 +22,9 @@ pub struct SystemResolver;
 
 impl Resolver for SystemResolver {
     fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        Ok((host, 0_u16).to_socket_addrs()?.map(|address| address.ip()).collect())
+        Ok((host, 0_u16)
+            .to_socket_addrs()?
+            .map(|address| address.ip())
+            .collect())
     }
 }

@@ -126,12 +126,21 @@ pub(super) fn recognise(page: &Page<'_>) -> Option<StandIn> {
     let text = visible_text(page.document);
     let words = super::text::word_count(&text);
     let short = words < INTERSTITIAL_WORDS;
-    let title = page.document.select_single("title").text().trim().to_lowercase();
+    let title = page
+        .document
+        .select_single("title")
+        .text()
+        .trim()
+        .to_lowercase();
     let html = page.html.to_ascii_lowercase();
-    let has = |haystack: &str, needles: &[&str]| needles.iter().any(|needle| haystack.contains(needle));
+    let has =
+        |haystack: &str, needles: &[&str]| needles.iter().any(|needle| haystack.contains(needle));
 
     let found = |code, signature| Some(StandIn { code, signature });
-    if short && has(&html, &PUZZLE_MARKUP) && (has(&text, &PUZZLE_PHRASES) || has(&title, &REFUSAL_TITLES)) {
+    if short
+        && has(&html, &PUZZLE_MARKUP)
+        && (has(&text, &PUZZLE_PHRASES) || has(&title, &REFUSAL_TITLES))
+    {
         return found(RefusalCode::Captcha, "a puzzle instead of a page");
     }
     if short && REFUSAL_TITLES.contains(&title.as_str()) {
@@ -143,13 +152,19 @@ pub(super) fn recognise(page: &Page<'_>) -> Option<StandIn> {
     let teaser = page.article_words < TEASER_WORDS;
     let gated = has(&text, &PAYWALL_PHRASES);
     if declares_not_free(page.document) && (teaser || gated) {
-        return found(RefusalCode::Paywall, "a teaser of a page that declares itself not free");
+        return found(
+            RefusalCode::Paywall,
+            "a teaser of a page that declares itself not free",
+        );
     }
     if teaser && gated {
         return found(RefusalCode::Paywall, "a teaser with a paywall's words");
     }
     let asks_password = page.document.select("input[type='password']").exists();
-    if asks_password && words < LOGIN_WORDS && (has(&text, &LOGIN_PHRASES) || page.article_words == 0) {
+    if asks_password
+        && words < LOGIN_WORDS
+        && (has(&text, &LOGIN_PHRASES) || page.article_words == 0)
+    {
         return found(RefusalCode::Paywall, "a login form instead of a page");
     }
     None
@@ -160,18 +175,35 @@ fn visible_text(document: &Document) -> String {
     let copy = Document::from(document.html());
     copy.select("head,script,style,template,svg").remove();
     let text = copy.formatted_text().replace('’', "'");
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_lowercase()
 }
 
 /// schema.org's `isAccessibleForFree: false` on the page itself or on one of its parts.
 fn declares_not_free(document: &Document) -> bool {
-    document.select("script[type='application/ld+json']").nodes().iter().any(|script| {
-        let compact: String = script.text().chars().filter(|character| !character.is_whitespace()).collect();
-        let compact = compact.to_ascii_lowercase();
-        ["false", "\"false\"", "\"no\"", "\"http://schema.org/false\"", "\"https://schema.org/false\""]
+    document
+        .select("script[type='application/ld+json']")
+        .nodes()
+        .iter()
+        .any(|script| {
+            let compact: String = script
+                .text()
+                .chars()
+                .filter(|character| !character.is_whitespace())
+                .collect();
+            let compact = compact.to_ascii_lowercase();
+            [
+                "false",
+                "\"false\"",
+                "\"no\"",
+                "\"http://schema.org/false\"",
+                "\"https://schema.org/false\"",
+            ]
             .iter()
             .any(|no| compact.contains(&format!("\"isaccessibleforfree\":{no}")))
-    })
+        })
 }
 
 #[cfg(test)]

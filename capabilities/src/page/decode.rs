@@ -17,20 +17,38 @@ pub fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Cow<'a, str> {
         .map(|(encoding, _)| encoding)
         .or_else(|| charset.and_then(|label| Encoding::for_label(label.as_bytes())))
         .or_else(|| declared(bytes))
-        .unwrap_or_else(|| if std::str::from_utf8(bytes).is_ok() { UTF_8 } else { WINDOWS_1252 });
+        .unwrap_or_else(|| {
+            if std::str::from_utf8(bytes).is_ok() {
+                UTF_8
+            } else {
+                WINDOWS_1252
+            }
+        });
     encoding.decode(bytes).0
 }
 
 /// The charset in a `<meta charset=…>` or `<meta … content="…; charset=…">`.
 fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
-    let head: String =
-        bytes.iter().take(PRESCAN_BYTES).map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    let head: String = bytes
+        .iter()
+        .take(PRESCAN_BYTES)
+        .map(|byte| char::from(byte.to_ascii_lowercase()))
+        .collect();
     let mut metas = head.split("<meta").skip(1);
     let encoding = metas.find_map(|meta| {
         let meta = meta.split('>').next().unwrap_or_default();
         let (_, label) = meta.split_once("charset")?;
-        let label = label.trim_start().strip_prefix('=')?.trim_start().trim_start_matches(['"', '\'']);
-        let label: String = label.chars().take_while(|character| character.is_ascii_alphanumeric() || "-_:.".contains(*character)).collect();
+        let label = label
+            .trim_start()
+            .strip_prefix('=')?
+            .trim_start()
+            .trim_start_matches(['"', '\'']);
+        let label: String = label
+            .chars()
+            .take_while(|character| {
+                character.is_ascii_alphanumeric() || "-_:.".contains(*character)
+            })
+            .collect();
         Encoding::for_label(label.as_bytes())
     })?;
     // A page that could be read this far as ASCII is not UTF-16, whatever it says.
@@ -65,7 +83,10 @@ mod tests {
     fn without_any_word_it_is_utf8_or_else_windows_1252() {
         assert_eq!(decode("é".as_bytes(), None), "é");
         assert_eq!(decode(b"\x93quoted\x94", None), "“quoted”");
-        assert_eq!(decode(b"<meta charset=utf-16>\xc3\xa9", None), "<meta charset=utf-16>é");
+        assert_eq!(
+            decode(b"<meta charset=utf-16>\xc3\xa9", None),
+            "<meta charset=utf-16>é"
+        );
         assert_eq!(decode(b"x\xff", Some("utf-8")), "x\u{fffd}");
         assert_eq!(decode(b"x", Some("no-such-charset")), "x");
     }

@@ -69,7 +69,11 @@ fn canonical_line(line: &str) -> String {
     }
     let kept = clean.trim_end();
     let hard_break = clean.ends_with("  ") && !kept.is_empty() && !kept.starts_with('|');
-    if hard_break { format!("{kept}  ") } else { kept.to_owned() }
+    if hard_break {
+        format!("{kept}  ")
+    } else {
+        kept.to_owned()
+    }
 }
 
 /// An open code fence: its character and how many of them.
@@ -84,8 +88,14 @@ impl Fence {
         let line = line.trim_start_matches([' ', '>', '-', '*']);
         let line = line.trim_start_matches(|character: char| character.is_ascii_digit());
         let line = line.trim_start_matches(['.', ' ']);
-        let mark = line.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
-        let length = line.chars().take_while(|character| *character == mark).count();
+        let mark = line
+            .chars()
+            .next()
+            .filter(|mark| matches!(mark, '`' | '~'))?;
+        let length = line
+            .chars()
+            .take_while(|character| *character == mark)
+            .count();
         let info = line.trim_start_matches(mark);
         (length >= 3 && !(mark == '`' && info.contains('`'))).then_some(Self { mark, length })
     }
@@ -103,7 +113,10 @@ mod tests {
 
     #[test]
     fn line_ends_blank_lines_and_trailing_spaces_have_one_form() {
-        assert_eq!(canonicalise("\n\n a \r\n\r\n\r\n\r\nb\t\rc\n\n"), " a\n\nb\nc\n");
+        assert_eq!(
+            canonicalise("\n\n a \r\n\r\n\r\n\r\nb\t\rc\n\n"),
+            " a\n\nb\nc\n"
+        );
         assert_eq!(canonicalise(" \n\n"), "");
     }
 
@@ -121,7 +134,10 @@ mod tests {
     fn code_keeps_its_spaces_and_blank_lines() {
         let code = "```rust\na  \n\n\n\u{a0}b\n```\n";
         assert_eq!(canonicalise(code), code);
-        assert_eq!(canonicalise("- ````\n  x \n  ```\n  y \n  ````\nz "), "- ````\n  x \n  ```\n  y \n  ````\nz\n");
+        assert_eq!(
+            canonicalise("- ````\n  x \n  ```\n  y \n  ````\nz "),
+            "- ````\n  x \n  ```\n  y \n  ````\nz\n"
+        );
         // Inline code that starts a line opens nothing.
         assert_eq!(canonicalise("```a``` b \n\n\nc"), "```a``` b\n\nc\n");
     }

@@ -19,7 +19,11 @@ pub fn canonical_text(html: &str) -> String {
             words.extend(node.text().split_whitespace().map(str::to_owned));
         }
         for name in ["href", "src", "action"] {
-            let target = if node.is_element() { node.attr(name) } else { None };
+            let target = if node.is_element() {
+                node.attr(name)
+            } else {
+                None
+            };
             if let Some(target) = target {
                 words.push(target.split_whitespace().collect());
             }
@@ -32,7 +36,9 @@ pub fn canonical_text(html: &str) -> String {
 /// How many words a text has: runs between white space that hold a letter or digit.
 #[must_use]
 pub fn word_count(text: &str) -> usize {
-    text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count()
+    text.split_whitespace()
+        .filter(|word| word.chars().any(char::is_alphanumeric))
+        .count()
 }
 
 #[cfg(test)]

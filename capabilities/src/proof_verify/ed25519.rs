@@ -36,7 +36,8 @@ pub(super) fn verify(public_key: &[u8], signature: &[u8], message: &[u8]) -> Res
     if !is_below_order(signature.s_bytes()) {
         return Err(Flaw::MalformedSignature);
     }
-    key.verify_strict(message, &signature).map_err(|_| Flaw::SignatureMismatch)
+    key.verify_strict(message, &signature)
+        .map_err(|_| Flaw::SignatureMismatch)
 }
 
 /// Whether the y coordinate of an encoded point is below the prime.
@@ -49,8 +50,8 @@ fn is_canonical(point: &[u8; 32]) -> bool {
 /// Whether a scalar is below the order of the group (RFC 8032 §5.1.7).
 fn is_below_order(scalar: &[u8; 32]) -> bool {
     const ORDER: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
     is_less(scalar, &ORDER)
 }

@@ -34,8 +34,17 @@ enum Side {
 }
 
 /// RFC 9162 §2.1.3.2.
-pub(super) fn verify_rfc6962(leaf: &[u8], place: Place, path: &[HexBytes], root: &[u8]) -> Result<(), Flaw> {
-    let last = place.tree_size.checked_sub(1).filter(|last| place.index <= *last).ok_or(Flaw::IndexOutOfTree)?;
+pub(super) fn verify_rfc6962(
+    leaf: &[u8],
+    place: Place,
+    path: &[HexBytes],
+    root: &[u8],
+) -> Result<(), Flaw> {
+    let last = place
+        .tree_size
+        .checked_sub(1)
+        .filter(|last| place.index <= *last)
+        .ok_or(Flaw::IndexOutOfTree)?;
     let (mut index, mut last) = (place.index, last);
     let mut hash = sha256(&[&[0], leaf]);
     for sibling in path {
@@ -58,7 +67,11 @@ pub(super) fn verify_rfc6962(leaf: &[u8], place: Place, path: &[HexBytes], root:
     if last != 0 {
         return Err(Flaw::PathLength);
     }
-    if hash == root { Ok(()) } else { Err(Flaw::RootMismatch) }
+    if hash == root {
+        Ok(())
+    } else {
+        Err(Flaw::RootMismatch)
+    }
 }
 
 pub(super) fn verify_sided(leaf: &[u8], path: &[Step], root: &[u8]) -> Result<(), Flaw> {
@@ -69,7 +82,11 @@ pub(super) fn verify_sided(leaf: &[u8], path: &[Step], root: &[u8]) -> Result<()
             Side::Right => sha256(&[&hash, &step.hash.0]),
         };
     }
-    if hash == root { Ok(()) } else { Err(Flaw::RootMismatch) }
+    if hash == root {
+        Ok(())
+    } else {
+        Err(Flaw::RootMismatch)
+    }
 }
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {

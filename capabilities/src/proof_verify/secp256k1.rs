@@ -16,7 +16,12 @@ pub(super) enum MessageHash {
     Keccak256,
 }
 
-pub(super) fn verify(public_key: &[u8], signature: &[u8], message: &[u8], hash: MessageHash) -> Result<(), Flaw> {
+pub(super) fn verify(
+    public_key: &[u8],
+    signature: &[u8],
+    message: &[u8],
+    hash: MessageHash,
+) -> Result<(), Flaw> {
     let key = VerifyingKey::from_sec1_bytes(public_key).map_err(|_| Flaw::MalformedKey)?;
     let signature = Signature::from_slice(signature).map_err(|_| Flaw::MalformedSignature)?;
     if signature.normalize_s() != signature {
@@ -26,5 +31,6 @@ pub(super) fn verify(public_key: &[u8], signature: &[u8], message: &[u8], hash: 
         MessageHash::Sha256 => Sha256::digest(message).into(),
         MessageHash::Keccak256 => Keccak256::digest(message).into(),
     };
-    key.verify_prehash(&digest, &signature).map_err(|_| Flaw::SignatureMismatch)
+    key.verify_prehash(&digest, &signature)
+        .map_err(|_| Flaw::SignatureMismatch)
 }

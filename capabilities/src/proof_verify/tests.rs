@@ -1,3 +1,8 @@
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "scalars of a field do not overflow"
+)]
+
 use ed25519_dalek::{Signer as _, SigningKey};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -36,7 +41,10 @@ fn signatures_of_rfc_8032_are_valid() {
         )),
         "valid"
     );
-    assert_eq!(outcome(&ed25519(RFC_KEY, RFC_SIGNATURE, "00")), "signatureMismatch");
+    assert_eq!(
+        outcome(&ed25519(RFC_KEY, RFC_SIGNATURE, "00")),
+        "signatureMismatch"
+    );
 }
 
 #[test]
@@ -44,39 +52,72 @@ fn ed25519_classes_that_libraries_disagree_on_are_refused() {
     let zeros = "0".repeat(64);
     let identity = format!("01{}", "0".repeat(62));
     // Small-order key and commitment with s = 0: valid for every message under cofactored rules.
-    assert_eq!(outcome(&ed25519(&identity, &format!("{identity}{zeros}"), "00")), "weakKey");
+    assert_eq!(
+        outcome(&ed25519(&identity, &format!("{identity}{zeros}"), "00")),
+        "weakKey"
+    );
     for small_order in [
         "0000000000000000000000000000000000000000000000000000000000000000",
         "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
         "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
     ] {
-        assert_eq!(outcome(&ed25519(small_order, &format!("{identity}{zeros}"), "00")), "weakKey", "{small_order}");
-        assert_eq!(outcome(&ed25519(RFC_KEY, &format!("{small_order}{zeros}"), "00")), "weakSignature", "{small_order}");
+        assert_eq!(
+            outcome(&ed25519(small_order, &format!("{identity}{zeros}"), "00")),
+            "weakKey",
+            "{small_order}"
+        );
+        assert_eq!(
+            outcome(&ed25519(RFC_KEY, &format!("{small_order}{zeros}"), "00")),
+            "weakSignature",
+            "{small_order}"
+        );
     }
     // y = p + 1 is the identity in other bytes; y = p + 3 is a point of large order in other bytes.
     let non_canonical = "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f";
-    assert_eq!(outcome(&ed25519(non_canonical, &format!("{identity}{zeros}"), "00")), "nonCanonicalKey");
-    assert_eq!(outcome(&ed25519("f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", RFC_SIGNATURE, "")), "nonCanonicalKey");
-    assert_eq!(outcome(&ed25519(RFC_KEY, &format!("{non_canonical}{zeros}"), "00")), "weakSignature");
+    assert_eq!(
+        outcome(&ed25519(non_canonical, &format!("{identity}{zeros}"), "00")),
+        "nonCanonicalKey"
+    );
+    assert_eq!(
+        outcome(&ed25519(
+            "f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+            RFC_SIGNATURE,
+            ""
+        )),
+        "nonCanonicalKey"
+    );
+    assert_eq!(
+        outcome(&ed25519(RFC_KEY, &format!("{non_canonical}{zeros}"), "00")),
+        "weakSignature"
+    );
     // s + order signs the same message under lax rules.
     let (commitment, s) = RFC_SIGNATURE.split_at(64);
     let malleable = hex::encode(add_order(&hex::decode(s).unwrap()));
-    assert_eq!(outcome(&ed25519(RFC_KEY, &format!("{commitment}{malleable}"), "")), "malformedSignature");
+    assert_eq!(
+        outcome(&ed25519(RFC_KEY, &format!("{commitment}{malleable}"), "")),
+        "malformedSignature"
+    );
     // No point has this y coordinate.
     let no_point = format!("02{}", "0".repeat(62));
-    assert_eq!(outcome(&ed25519(&no_point, RFC_SIGNATURE, "")), "malformedKey");
+    assert_eq!(
+        outcome(&ed25519(&no_point, RFC_SIGNATURE, "")),
+        "malformedKey"
+    );
 }
 
 /// Little-endian `scalar + order`.
 fn add_order(scalar: &[u8]) -> Vec<u8> {
-    let order = hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
+    let order =
+        hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
     let mut carry = 0_u16;
     scalar
         .iter()
         .zip(order)
         .map(|(left, right)| {
-            let sum = u16::from(*left).wrapping_add(u16::from(right)).wrapping_add(carry);
+            let sum = u16::from(*left)
+                .wrapping_add(u16::from(right))
+                .wrapping_add(carry);
             carry = sum >> 8;
             u8::try_from(sum & 0xff).unwrap()
         })
@@ -113,13 +154,19 @@ fn secp256k1_signatures_are_low_s_over_the_declared_hash() {
         assert_eq!(outcome(&good), "valid");
         assert_eq!(outcome(&secp256k1(hash, b"a message", true)), "highS");
         let mut other = good.clone();
-        other["hash"] = json!(if hash == "sha256" { "keccak256" } else { "sha256" });
+        other["hash"] = json!(if hash == "sha256" {
+            "keccak256"
+        } else {
+            "sha256"
+        });
         assert_eq!(outcome(&other), "signatureMismatch");
         let mut other = good.clone();
         other["message"] = json!("00");
         assert_eq!(outcome(&other), "signatureMismatch");
         let mut uncompressed = good.clone();
-        uncompressed["publicKey"] = json!("0479be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8");
+        uncompressed["publicKey"] = json!(
+            "0479be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8"
+        );
         assert_eq!(outcome(&uncompressed), "valid");
         let mut zero = good.clone();
         zero["signature"] = json!("0".repeat(128));
@@ -162,7 +209,9 @@ fn path(index: usize, leaves: &[Vec<u8>]) -> Vec<Vec<u8>> {
 }
 
 fn leaves(count: usize) -> Vec<Vec<u8>> {
-    (0..count).map(|index| format!("leaf {index}").into_bytes()).collect()
+    (0..count)
+        .map(|index| format!("leaf {index}").into_bytes())
+        .collect()
 }
 
 fn inclusion(index: usize, leaves: &[Vec<u8>]) -> Value {
@@ -181,9 +230,15 @@ fn every_leaf_of_every_small_tree_is_included_and_nowhere_else() {
             assert_eq!(outcome(&proof), "valid", "{index} of {size}");
             let mut moved = proof.clone();
             moved["leafIndex"] = json!((index + 1) % size);
-            assert!(size == 1 || outcome(&moved) != "valid", "{index} of {size} moved");
+            assert!(
+                size == 1 || outcome(&moved) != "valid",
+                "{index} of {size} moved"
+            );
             let mut long = proof.clone();
-            long["path"].as_array_mut().unwrap().push(json!("00".repeat(32)));
+            long["path"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!("00".repeat(32)));
             assert_eq!(outcome(&long), "pathLength");
             if size > 1 {
                 let mut short = proof;
@@ -244,7 +299,11 @@ fn inputs_that_do_not_fit_the_schema_are_refused() {
         ed25519(&format!("{RFC_KEY}\n"), RFC_SIGNATURE, ""),
         json!({"kind": "ed25519", "publicKey": RFC_KEY, "signature": RFC_SIGNATURE, "message": "", "hash": "sha256"}),
     ] {
-        assert_eq!(run(ID, &input).unwrap_err(), RefusalCode::BadInput, "{input}");
+        assert_eq!(
+            run(ID, &input).unwrap_err(),
+            RefusalCode::BadInput,
+            "{input}"
+        );
     }
 }
 
@@ -252,9 +311,15 @@ fn inputs_that_do_not_fit_the_schema_are_refused() {
 fn a_claim_that_turns_the_result_round_is_rejected() {
     let input = ed25519(RFC_KEY, RFC_SIGNATURE, "00");
     let honest = claim_of(&run(ID, &input).unwrap());
-    assert_eq!(judge_on(ID, &NoNetwork, &input, &honest).unwrap().verdict, Verdict::Accept);
+    assert_eq!(
+        judge_on(ID, &NoNetwork, &input, &honest).unwrap().verdict,
+        Verdict::Accept
+    );
     let lie = with_output(&honest, |output| *output = json!({"valid": true}));
-    assert_eq!(reasons(ID, &NoNetwork, &input, &lie), [Reason::OutputDiffers]);
+    assert_eq!(
+        reasons(ID, &NoNetwork, &input, &lie),
+        [Reason::OutputDiffers]
+    );
 }
 
 proptest! {

@@ -40,7 +40,10 @@ impl Group {
             .kill_on_drop(true)
             .spawn()
             .map_err(SandboxError::Spawn)?;
-        let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let leader = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
         Ok(Self { child, leader })
     }
 
@@ -68,14 +71,18 @@ pub(super) async fn run(
     bounds: Bounds,
 ) -> Result<ExecResponse, SandboxError> {
     let mut group = Group::spawn(config)?;
-    let (answer, status) = tokio::time::timeout(bounds.wall, converse(&mut group, request, bounds.stdout_bytes))
-        .await
-        .map_err(|_| SandboxError::TimedOut {
-            timeout_ms: u64::try_from(bounds.wall.as_millis()).unwrap_or(u64::MAX),
-        })??;
+    let (answer, status) = tokio::time::timeout(
+        bounds.wall,
+        converse(&mut group, request, bounds.stdout_bytes),
+    )
+    .await
+    .map_err(|_| SandboxError::TimedOut {
+        timeout_ms: u64::try_from(bounds.wall.as_millis()).unwrap_or(u64::MAX),
+    })??;
     match (status.signal(), status.code()) {
         (Some(signal), _) if signal == Signal::XCPU.as_raw() => Err(SandboxError::CpuExhausted),
-        // The hard processor limit kills outright; nobody else kills a child that we wait for.
+        // The hard processor limit kills outright. So does the system when memory is short on the whole
+        // machine; both mean that this run cannot have what it needs.
         (Some(signal), _) if signal == Signal::KILL.as_raw() => Err(SandboxError::CpuExhausted),
         (Some(signal), _) => Err(SandboxError::Died { signal }),
         (None, Some(0)) => serde_json::from_slice(&answer).map_err(SandboxError::Response),
@@ -98,7 +105,10 @@ async fn converse(
     };
     let listen = async move {
         let mut answer = Vec::new();
-        let read = stdout.take(stdout_bytes.saturating_add(1)).read_to_end(&mut answer).await;
+        let read = stdout
+            .take(stdout_bytes.saturating_add(1))
+            .read_to_end(&mut answer)
+            .await;
         read.map(|_| answer).map_err(SandboxError::Pipe)
     };
     // Listening ends first on a flood, so asking must not be waited for.
@@ -108,7 +118,9 @@ async fn converse(
         never = async { ask.await; std::future::pending::<Result<Vec<u8>, SandboxError>>().await } => never?,
     };
     if u64::try_from(answer.len()).unwrap_or(u64::MAX) > stdout_bytes {
-        return Err(SandboxError::OutputFlood { limit: stdout_bytes });
+        return Err(SandboxError::OutputFlood {
+            limit: stdout_bytes,
+        });
     }
     let status = group.wait().await?;
     Ok((answer, status))

@@ -74,7 +74,10 @@ impl SandboxError {
     pub const fn is_exhaustion(&self) -> bool {
         matches!(
             self,
-            Self::TimedOut { .. } | Self::OutputFlood { .. } | Self::CpuExhausted | Self::Died { .. }
+            Self::TimedOut { .. }
+                | Self::OutputFlood { .. }
+                | Self::CpuExhausted
+                | Self::Died { .. }
         )
     }
 }

@@ -16,7 +16,9 @@ use tokio::sync::Semaphore;
 pub use error::SandboxError;
 
 use crate::capability::{Blob, Claim, Judgement, Refusal};
-use crate::exec::wire::{ExecRequest, ExecResponse, MAX_REQUEST_BYTES, Operation, Policy, Produced};
+use crate::exec::wire::{
+    ExecRequest, ExecResponse, MAX_REQUEST_BYTES, Operation, Policy, Produced,
+};
 use crate::manifest::Limits;
 use crate::registry::capability;
 
@@ -100,8 +102,14 @@ impl Sandbox {
     #[must_use]
     pub fn new(config: SandboxConfig) -> Self {
         let running = Arc::new(Semaphore::new(config.max_children));
-        let admitted = Arc::new(Semaphore::new(config.max_children.saturating_add(config.max_waiting)));
-        Self { config: Arc::new(config), running, admitted }
+        let admitted = Arc::new(Semaphore::new(
+            config.max_children.saturating_add(config.max_waiting),
+        ));
+        Self {
+            config: Arc::new(config),
+            running,
+            admitted,
+        }
     }
 
     /// Does a job. Dropping the future kills the child.
@@ -113,7 +121,9 @@ impl Sandbox {
             ExecResponse::Ok(produced) => Ok(Execution::Done(Box::new(produced))),
             ExecResponse::Refused(refusal) => Ok(Execution::Refused(refusal)),
             ExecResponse::Misuse(misuse) => Err(SandboxError::Misuse(misuse)),
-            ExecResponse::Judged(_) | ExecResponse::CannotJudge(_) => Err(SandboxError::WrongAnswer),
+            ExecResponse::Judged(_) | ExecResponse::CannotJudge(_) => {
+                Err(SandboxError::WrongAnswer)
+            }
         }
     }
 
@@ -130,29 +140,52 @@ impl Sandbox {
         }
     }
 
-    async fn run(&self, op: Operation, job: Job, claim: Option<Claim>) -> Result<ExecResponse, SandboxError> {
+    async fn run(
+        &self,
+        op: Operation,
+        job: Job,
+        claim: Option<Claim>,
+    ) -> Result<ExecResponse, SandboxError> {
         let listed = capability(&job.capability_id).ok_or(SandboxError::UnknownCapability)?;
-        let limits = job.limits.map_or(listed.manifest().limits(), |limits| limits.min(listed.manifest().limits()));
+        let limits = job.limits.map_or(listed.manifest().limits(), |limits| {
+            limits.min(listed.manifest().limits())
+        });
         let request = ExecRequest {
             op,
             capability_id: job.capability_id,
             input: job.input,
             blobs: job.blobs,
             limits: Some(limits),
-            policy: Policy { allow_hosts: self.config.allow_hosts.clone() },
+            policy: Policy {
+                allow_hosts: self.config.allow_hosts.clone(),
+            },
             claim,
         };
         let request = serde_json::to_vec(&request).map_err(SandboxError::Request)?;
         let got = u64::try_from(request.len()).unwrap_or(u64::MAX);
         if got > MAX_REQUEST_BYTES {
-            return Err(SandboxError::RequestTooLong { got, limit: MAX_REQUEST_BYTES });
+            return Err(SandboxError::RequestTooLong {
+                got,
+                limit: MAX_REQUEST_BYTES,
+            });
         }
-        let _admitted = self.admitted.try_acquire().map_err(|_| SandboxError::Busy)?;
-        let _running = self.running.acquire().await.map_err(|_| SandboxError::Busy)?;
+        let _admitted = self
+            .admitted
+            .try_acquire()
+            .map_err(|_| SandboxError::Busy)?;
+        let _running = self
+            .running
+            .acquire()
+            .await
+            .map_err(|_| SandboxError::Busy)?;
         let bounds = child::Bounds {
             wall: Duration::from_millis(limits.timeout_ms).saturating_add(GRACE),
             // Evidence is base64: four characters for three bytes.
-            stdout_bytes: limits.output_bytes.saturating_mul(4).div_ceil(3).saturating_add(RESPONSE_OVERHEAD_BYTES),
+            stdout_bytes: limits
+                .output_bytes
+                .saturating_mul(4)
+                .div_ceil(3)
+                .saturating_add(RESPONSE_OVERHEAD_BYTES),
         };
         child::run(&self.config, &request, bounds).await
     }

@@ -43,13 +43,18 @@ pub(crate) fn compare_fetch(
         Err(refusal) if refusal.code.is_transient() => return Err(refusal),
         Err(refusal) => {
             let finding = Finding::reject(Reason::RefetchRefused);
-            return Ok(Err(finding.with_fact("refetch", format!("{:?}", refusal.code))));
+            return Ok(Err(
+                finding.with_fact("refetch", format!("{:?}", refusal.code))
+            ));
         }
     };
     if claim.output.get("served") != Some(&own.served()) || blob.media_type != own.media_type {
         return Ok(Err(Finding::reject(Reason::FetchDiffers)));
     }
-    let claimed = Snapshot { bytes: blob.bytes.clone(), ..own.clone() };
+    let claimed = Snapshot {
+        bytes: blob.bytes.clone(),
+        ..own.clone()
+    };
     Ok(Ok(OwnView { claimed, own }))
 }
 
@@ -79,7 +84,15 @@ pub(super) fn check(
         return Ok(Finding::reject(Reason::CanonicalDigest));
     }
     let score_bps = shingle_jaccard_bps(&claimed, &own);
-    let reasons =
-        if score_bps >= context.manifest().threshold_bps() { Vec::new() } else { vec![Reason::BelowThreshold] };
-    Ok(Finding { score_bps, reasons, ..Finding::accept() }.with_fact("ownText", sha256_cid(own.as_bytes())))
+    let reasons = if score_bps >= context.manifest().threshold_bps() {
+        Vec::new()
+    } else {
+        vec![Reason::BelowThreshold]
+    };
+    Ok(Finding {
+        score_bps,
+        reasons,
+        ..Finding::accept()
+    }
+    .with_fact("ownText", sha256_cid(own.as_bytes())))
 }

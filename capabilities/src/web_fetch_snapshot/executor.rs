@@ -49,15 +49,21 @@ impl Snapshot {
     }
 
     pub(crate) fn into_blob(self) -> Blob {
-        Blob { name: SNAPSHOT_BLOB.to_owned(), media_type: self.media_type, bytes: self.bytes }
+        Blob {
+            name: SNAPSHOT_BLOB.to_owned(),
+            media_type: self.media_type,
+            bytes: self.bytes,
+        }
     }
 }
 
 /// Fetches the page an input names (`url`, `timeoutMs`, `maxBytes`).
 pub(crate) fn take(context: &Context<'_>, input: &Value) -> Result<Snapshot, Refusal> {
     let url = input.get("url").and_then(Value::as_str).unwrap_or_default();
-    let url = Url::parse(url).map_err(|error| Refusal::new(RefusalCode::BadInput, error.to_string()))?;
-    let number = |name: &str, default: u64| input.get(name).and_then(Value::as_u64).unwrap_or(default);
+    let url =
+        Url::parse(url).map_err(|error| Refusal::new(RefusalCode::BadInput, error.to_string()))?;
+    let number =
+        |name: &str, default: u64| input.get(name).and_then(Value::as_u64).unwrap_or(default);
     let request = FetchRequest {
         url,
         timeout: Duration::from_millis(number("timeoutMs", DEFAULT_TIMEOUT_MS)),

@@ -44,5 +44,10 @@ pub(super) fn check(
         reasons.push(Reason::MetadataDiffers);
     }
     let own_markdown = sha256_cid(own.markdown.as_bytes());
-    Ok(Finding { score_bps, reasons, ..Finding::accept() }.with_fact("ownMarkdown", own_markdown))
+    Ok(Finding {
+        score_bps,
+        reasons,
+        ..Finding::accept()
+    }
+    .with_fact("ownMarkdown", own_markdown))
 }

@@ -10,7 +10,8 @@ use crate::web_fetch_snapshot::{SNAPSHOTTER, Snapshot, take};
 
 /// The output document: what extraction makes of the snapshot, and how it was served.
 pub(super) fn output(snapshot: &Snapshot, extracted: &Extracted) -> Value {
-    let mut output = web_extract_markdown::output(extracted, &sha256_cid(&snapshot.bytes), Some(SNAPSHOTTER));
+    let mut output =
+        web_extract_markdown::output(extracted, &sha256_cid(&snapshot.bytes), Some(SNAPSHOTTER));
     if let Value::Object(members) = &mut output {
         members.insert("served".to_owned(), snapshot.served());
     }

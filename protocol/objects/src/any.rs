@@ -9,7 +9,7 @@ use crate::{
     TaskAnnouncement, TaskIntent, ValidationReceipt, ValidatorOffer,
     preimage::TYPE_PREFIX,
     signed::text_field,
-    strict::{self, Limits},
+    strict::{self, Limits, StrictError, StrictValue},
 };
 
 macro_rules! kinds {
@@ -49,9 +49,34 @@ macro_rules! kinds {
             /// # Errors
             /// [`ObjectError`] names the first rule that is broken.
             pub fn parse(bytes: &[u8]) -> Result<Self, ObjectError> {
-                match peek_kind(bytes)? {
-                    $(ObjectKind::$kind => Signed::parse(bytes).map(Self::$kind),)*
+                let (kind, envelope) = read(bytes)?;
+                if bytes.len() > kind.max_bytes() {
+                    return Err(ObjectError::Strict(StrictError::TooLarge {
+                        got: bytes.len(),
+                        max: kind.max_bytes(),
+                    }));
                 }
+                Self::of_kind(kind, envelope)
+            }
+
+            /// Verifies an envelope that was decoded as part of a larger strict document.
+            ///
+            /// # Errors
+            /// As [`AnySigned::parse`].
+            pub fn from_value(envelope: Value) -> Result<Self, ObjectError> {
+                Self::of_kind(kind_of(&envelope)?, envelope)
+            }
+
+            fn of_kind(kind: ObjectKind, envelope: Value) -> Result<Self, ObjectError> {
+                match kind {
+                    $(ObjectKind::$kind => Signed::from_value(envelope).map(Self::$kind),)*
+                }
+            }
+
+            /// The envelope as a JSON value, unknown payload fields included.
+            #[must_use]
+            pub fn to_value(&self) -> Value {
+                match self { $(Self::$kind(object) => object.to_value(),)* }
             }
 
             /// Its kind.
@@ -128,12 +153,34 @@ pub(crate) const LARGEST: usize = 256 * 1024;
 /// # Errors
 /// [`ObjectError`] when the bytes are no strict JSON object with a known `payloadType`.
 pub fn peek_kind(bytes: &[u8]) -> Result<ObjectKind, ObjectError> {
-    // Floats are the kind's own matter; it decodes the bytes again under its own limits.
-    let Value::Object(fields) = strict::parse(bytes, &Limits::value(LARGEST))? else {
+    read(bytes).map(|(kind, _)| kind)
+}
+
+/// Floats pass here: whether they may stand is the kind's own matter, and it checks.
+fn read(bytes: &[u8]) -> Result<(ObjectKind, Value), ObjectError> {
+    let envelope = strict::parse(bytes, &Limits::value(LARGEST))?;
+    Ok((kind_of(&envelope)?, envelope))
+}
+
+fn kind_of(envelope: &Value) -> Result<ObjectKind, ObjectError> {
+    let Value::Object(fields) = envelope else {
         return Err(ObjectError::NotAnObject { what: "envelope" });
     };
-    text_field(&fields, "payloadType")?
+    text_field(fields, "payloadType")?
         .strip_prefix(TYPE_PREFIX)
         .and_then(ObjectKind::from_name)
         .ok_or(ObjectError::UnknownKind)
+}
+
+impl serde::Serialize for AnySigned {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_value().serialize(serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for AnySigned {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let StrictValue(envelope) = StrictValue::deserialize(deserializer)?;
+        Self::from_value(envelope).map_err(serde::de::Error::custom)
+    }
 }

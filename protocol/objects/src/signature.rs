@@ -182,3 +182,32 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod ed25519_tests {
+    use super::*;
+
+    /// No signature under such a key of large order can be made to show it, so the reason shows it.
+    #[test]
+    fn a_misspelt_key_is_refused_as_a_key() {
+        let spelt = |low: u8, high: u8| {
+            let mut bytes = [0xff; 32];
+            bytes[0] = low;
+            bytes[31] = high;
+            bytes
+        };
+        for low in 0xed..=0xff {
+            for high in [0x7f, 0xff] {
+                let verdict = verify_strict(&spelt(low, high), b"", &[0; 64]);
+                assert_eq!(verdict, Err(SignatureFault::Key), "p + {}", low - 0xed);
+            }
+        }
+        // p - 1 is a canonical point (of order two), so it is the signature that is refused.
+        let verdict = verify_strict(&spelt(0xec, 0x7f), b"", &[0; 64]);
+        assert_eq!(verdict, Err(SignatureFault::Ed25519));
+        // One byte of the middle below 0xff makes the whole smaller than p.
+        let mut canonical = spelt(0xff, 0x7f);
+        canonical[15] = 0xfe;
+        assert!(is_canonical_y(&canonical));
+    }
+}

@@ -92,3 +92,19 @@ impl<'a, T, const N: usize> IntoIterator for &'a Bounded<T, N> {
         self.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_list_refuses_and_stays_as_it_was() {
+        let mut list = Bounded::<u8, 2>::new();
+        assert!(list.is_empty());
+        assert_eq!((list.push(7), list.push(8)), (Ok(()), Ok(())));
+        let before = list;
+        assert_eq!(list.push(9), Err(Full { capacity: 2 }));
+        assert_eq!(list, before);
+        assert_eq!(list.as_slice(), [7, 8]);
+    }
+}

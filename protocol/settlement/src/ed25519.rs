@@ -29,3 +29,25 @@ fn canonical(key: &Key32) -> bool {
     let all_ones = high | 0x80 == 0xFF && middle.iter().all(|byte| *byte == 0xFF);
     !(all_ones && *low >= 0xED)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_canonical_below_the_field_prime_only() {
+        let mut bytes = [0xFF; 32];
+        for sign in [0x7F, 0xFF] {
+            bytes[31] = sign;
+            for (low, is_canonical) in [(0xEC, true), (0xED, false), (0xEE, false), (0xFF, false)] {
+                bytes[0] = low;
+                assert_eq!(canonical(&Key32(bytes)), is_canonical);
+            }
+        }
+        bytes[17] = 0xFE;
+        assert!(canonical(&Key32(bytes)));
+        bytes[17] = 0xFF;
+        bytes[31] = 0x7E;
+        assert!(canonical(&Key32(bytes)));
+    }
+}

@@ -84,8 +84,8 @@ pub enum Request {
         ack: RawEnvelope,
         /// `d402.claimCommit` it acknowledges; validators keep it as evidence of an equivocating worker.
         commit: RawEnvelope,
-        /// `d402.lease` the commit is made under.
-        lease: RawEnvelope,
+        /// The whole lease set the commit is made under.
+        lease_set: Vec<RawEnvelope>,
     },
     /// Worker → validator (spec §5.5): the claim, its certificate and the bytes behind it.
     Reveal {

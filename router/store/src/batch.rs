@@ -62,7 +62,10 @@ impl<'o> Sorted<'o> {
                 Op::Create(task) => sorted.creates.push((place, task)),
                 Op::Append(steps) => sorted.appends.push((place, steps)),
                 Op::Submitted { key } => sorted.moves.push(money::Move { key, outcome: None }),
-                Op::Final { key, outcome } => sorted.moves.push(money::Move { key, outcome: Some(outcome) }),
+                Op::Final { key, outcome } => sorted.moves.push(money::Move {
+                    key,
+                    outcome: Some(outcome),
+                }),
                 Op::Release { owner, task_ids } => sorted.releases.push((owner, task_ids)),
                 Op::LeaseDue(request) => sorted.leases.push((place, request)),
                 Op::Enter(entry) => sorted.entries.push((place, entry)),
@@ -73,8 +76,14 @@ impl<'o> Sorted<'o> {
     }
 
     fn existing_tasks(&self) -> BTreeSet<Cid> {
-        let stepped = self.appends.iter().flat_map(|(_, steps)| steps.iter().map(|step| step.task_id));
-        let released = self.releases.iter().flat_map(|(_, task_ids)| task_ids.iter().copied());
+        let stepped = self
+            .appends
+            .iter()
+            .flat_map(|(_, steps)| steps.iter().map(|step| step.task_id));
+        let released = self
+            .releases
+            .iter()
+            .flat_map(|(_, task_ids)| task_ids.iter().copied());
         stepped.chain(released).collect()
     }
 }

@@ -22,7 +22,9 @@ pub(crate) fn to_number(int: i64) -> Result<u64, Fault> {
 
 /// Stored bytes as a CID.
 pub(crate) fn to_cid(bytes: &[u8]) -> Result<Cid, Fault> {
-    let digest: [u8; 32] = bytes.try_into().map_err(|_| Fault::Broken("stored id is not 32 bytes"))?;
+    let digest: [u8; 32] = bytes
+        .try_into()
+        .map_err(|_| Fault::Broken("stored id is not 32 bytes"))?;
     Ok(Cid::from_digest(digest))
 }
 
@@ -45,5 +47,9 @@ pub(crate) fn word_step(word: &str) -> Result<MoneyStep, Fault> {
 
 /// Refuses what is longer than its limit.
 pub(crate) fn at_most(bytes: usize, limit: usize) -> Result<(), Fault> {
-    if bytes > limit { Err(Fault::TooLarge { bytes, limit }) } else { Ok(()) }
+    if bytes > limit {
+        Err(Fault::TooLarge { bytes, limit })
+    } else {
+        Ok(())
+    }
 }

@@ -30,7 +30,7 @@ impl SqlDirectory {
     }
 }
 
-/// The bytes an envelope is stored as, within bounds like the identity of `entry`.
+/// The bytes an envelope is stored as, within bounds like the identity of `entry`, and sure to be read back.
 pub(crate) fn check_entry(entry: &DirectoryEntry) -> Result<Vec<u8>, Fault> {
     if entry.kind.is_empty() || entry.signer.is_empty() {
         return Err(Fault::Broken("directory entry has no kind or no signer"));
@@ -38,16 +38,18 @@ pub(crate) fn check_entry(entry: &DirectoryEntry) -> Result<Vec<u8>, Fault> {
     at_most(entry.kind.len(), MAX_KIND_BYTES)?;
     at_most(entry.signer.len(), MAX_SIGNER_BYTES)?;
     at_most(entry.slot.len(), MAX_SLOT_BYTES)?;
-    let object = d402_wire::encode(&entry.object).map_err(|_| Fault::Broken("envelope has no JSON form"))?;
+    let object =
+        d402_wire::encode(&entry.object).map_err(|_| Fault::Broken("envelope has no JSON form"))?;
     at_most(object.len(), MAX_DIRECTORY_OBJECT_BYTES)?;
+    if parsed(&object)? != entry.object {
+        return Err(Fault::Broken("envelope does not come back as it is"));
+    }
     Ok(object)
 }
 
 const COLUMNS: &str = "cid, kind, signer, slot, seq, expires_at_ms, object";
 
 fn entry_of(row: &Row) -> Result<DirectoryEntry, Fault> {
-    let object: RawEnvelope = d402_wire::decode(row.bytes(6)?, MAX_DIRECTORY_OBJECT_BYTES)
-        .map_err(|_| Fault::Broken("stored envelope does not parse"))?;
     Ok(DirectoryEntry {
         cid: to_cid(row.bytes(0)?)?,
         kind: row.text(1)?.to_owned(),
@@ -55,8 +57,13 @@ fn entry_of(row: &Row) -> Result<DirectoryEntry, Fault> {
         slot: row.text(3)?.to_owned(),
         seq: to_number(row.int(4)?)?,
         expires_at_ms: to_number(row.int(5)?)?,
-        object,
+        object: parsed(row.bytes(6)?)?,
     })
+}
+
+fn parsed(object: &[u8]) -> Result<RawEnvelope, Fault> {
+    d402_wire::decode(object, MAX_DIRECTORY_OBJECT_BYTES)
+        .map_err(|_| Fault::Broken("envelope is not strict JSON"))
 }
 
 #[async_trait]
@@ -74,17 +81,28 @@ impl Directory for SqlDirectory {
         };
         match self.writer.write(Op::Enter(entry)).await? {
             Answer::Entered(outcome) => Ok(outcome),
-            Answer::Done | Answer::Created(_) | Answer::Appended(_) | Answer::Leased(_) => Err(MISMATCH.into()),
+            Answer::Done | Answer::Created(_) | Answer::Appended(_) | Answer::Leased(_) => {
+                Err(MISMATCH.into())
+            }
         }
     }
 
     async fn get(&self, cid: Cid) -> Result<Option<DirectoryEntry>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM directory WHERE cid = $1");
-        let rows = self.database.read(sql, vec![Value::from(cid.as_bytes())]).await?;
+        let rows = self
+            .database
+            .read(sql, vec![Value::from(cid.as_bytes())])
+            .await?;
         Ok(rows.first().map(entry_of).transpose()?)
     }
 
-    async fn list(&self, kind: &str, now_ms: u64, after: Option<Cid>, limit: u32) -> Result<Vec<DirectoryEntry>, StoreError> {
+    async fn list(
+        &self,
+        kind: &str,
+        now_ms: u64,
+        after: Option<Cid>,
+        limit: u32,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM directory WHERE kind = $1 AND expires_at_ms > $2 AND cid > $3 ORDER BY cid LIMIT $4"
         );
@@ -96,6 +114,9 @@ impl Directory for SqlDirectory {
             Value::Int(i64::from(limit.min(MAX_PAGE))),
         ];
         let rows = self.database.read(sql, values).await?;
-        Ok(rows.iter().map(entry_of).collect::<Result<Vec<_>, Fault>>()?)
+        Ok(rows
+            .iter()
+            .map(entry_of)
+            .collect::<Result<Vec<_>, Fault>>()?)
     }
 }

@@ -67,10 +67,18 @@ impl From<Fault> for StoreError {
 }
 
 impl From<sqlx::Error> for Fault {
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "sqlx's list is open and depends on its features"
+    )]
     fn from(error: sqlx::Error) -> Self {
         let story = match &error {
             sqlx::Error::Database(database) => match database.code().as_deref() {
-                Some(code) if database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() => {
+                Some(code)
+                    if database
+                        .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+                        .is_some() =>
+                {
                     postgres_story(code)
                 }
                 Some(code) => sqlite_story(code),
@@ -81,8 +89,10 @@ impl From<sqlx::Error> for Fault {
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::TypeNotFound { .. } => Story::Broken("a stored value has another type"),
-            sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => Story::Broken("a value cannot be bound"),
-            // Connections, pools and TLS; the list is sqlx's and open.
+            sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => {
+                Story::Broken("a value cannot be bound")
+            }
+            // Connections, pools, TLS.
             _ => Story::Unavailable,
         };
         match story {
@@ -133,27 +143,52 @@ mod tests {
 
     #[test]
     fn timeouts_and_lost_connections_are_transient() {
-        for code in ["57014", "57P01", "55P03", "08006", "53300", "25P03", "58030"] {
+        for code in [
+            "57014", "57P01", "55P03", "08006", "53300", "25P03", "58030",
+        ] {
             assert_eq!(postgres_story(code), Story::Unavailable, "{code}");
         }
         for code in ["5", "517", "6", "10", "778", "13", "14"] {
             assert_eq!(sqlite_story(code), Story::Unavailable, "{code}");
         }
-        assert!(matches!(Fault::from(sqlx::Error::PoolTimedOut), Fault::Unavailable(_)));
+        assert!(matches!(
+            Fault::from(sqlx::Error::PoolTimedOut),
+            Fault::Unavailable(_)
+        ));
     }
 
     #[test]
     fn constraint_violations_and_corruption_are_broken() {
         for code in ["23505", "23514", "23503", "23000"] {
-            assert_eq!(postgres_story(code), Story::Broken("constraint violated"), "{code}");
+            assert_eq!(
+                postgres_story(code),
+                Story::Broken("constraint violated"),
+                "{code}"
+            );
         }
         for code in ["19", "2067", "275", "1811", "787"] {
-            assert_eq!(sqlite_story(code), Story::Broken("constraint violated"), "{code}");
+            assert_eq!(
+                sqlite_story(code),
+                Story::Broken("constraint violated"),
+                "{code}"
+            );
         }
-        assert_eq!(postgres_story("XX001"), Story::Broken("database reports corruption"));
-        assert_eq!(sqlite_story("11"), Story::Broken("database reports corruption"));
-        assert_eq!(sqlite_story("1"), Story::Broken("database refused a statement"));
-        assert_eq!(postgres_story("42P01"), Story::Broken("database refused a statement"));
+        assert_eq!(
+            postgres_story("XX001"),
+            Story::Broken("database reports corruption")
+        );
+        assert_eq!(
+            sqlite_story("11"),
+            Story::Broken("database reports corruption")
+        );
+        assert_eq!(
+            sqlite_story("1"),
+            Story::Broken("database refused a statement")
+        );
+        assert_eq!(
+            postgres_story("42P01"),
+            Story::Broken("database refused a statement")
+        );
     }
 
     #[test]

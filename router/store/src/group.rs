@@ -40,18 +40,29 @@ impl Writer {
                 (sender, tokio::spawn(lane(Arc::clone(database), receiver)))
             })
             .unzip();
-        (Self { lanes, turn: AtomicUsize::new(0) }, tasks)
+        (
+            Self {
+                lanes,
+                turn: AtomicUsize::new(0),
+            },
+            tasks,
+        )
     }
 
     /// Writes `op` and waits until it is durable.
     pub(crate) async fn write(&self, op: Op) -> Result<Answer, Fault> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(self.lanes.len());
+        let turn = self
+            .turn
+            .fetch_add(1, Ordering::Relaxed)
+            .checked_rem(self.lanes.len());
         let Some(lane) = turn.and_then(|lane| self.lanes.get(lane)) else {
             return Err(Fault::unavailable(Busy::Closed));
         };
         let (reply, answer) = oneshot::channel();
         let written = async {
-            lane.send(Message::Write(op, reply)).await.map_err(|_| Fault::unavailable(Busy::Closed))?;
+            lane.send(Message::Write(op, reply))
+                .await
+                .map_err(|_| Fault::unavailable(Busy::Closed))?;
             answer.await.map_err(|_| Fault::unavailable(Busy::Closed))?
         };
         match timeout(CALL_TIMEOUT, written).await {
@@ -71,7 +82,11 @@ impl Writer {
 
 async fn lane(database: Arc<Database>, mut messages: mpsc::Receiver<Message>) {
     let mut waiting = Vec::with_capacity(MAX_WRITES_PER_COMMIT);
-    while messages.recv_many(&mut waiting, MAX_WRITES_PER_COMMIT).await > 0 {
+    while messages
+        .recv_many(&mut waiting, MAX_WRITES_PER_COMMIT)
+        .await
+        > 0
+    {
         let mut ops = Vec::with_capacity(waiting.len());
         let mut replies = Vec::with_capacity(waiting.len());
         for message in waiting.drain(..) {
@@ -89,7 +104,11 @@ async fn lane(database: Arc<Database>, mut messages: mpsc::Receiver<Message>) {
     }
 }
 
-async fn commit_and_answer(database: &Database, ops: &[Op], replies: Vec<oneshot::Sender<Result<Answer, Fault>>>) {
+async fn commit_and_answer(
+    database: &Database,
+    ops: &[Op],
+    replies: Vec<oneshot::Sender<Result<Answer, Fault>>>,
+) {
     if ops.is_empty() {
         return;
     }
@@ -119,7 +138,12 @@ async fn attempt_alone(database: &Database, op: &Op) -> Result<Answer, Fault> {
     loop {
         match attempt(database, std::slice::from_ref(op)).await {
             Err(Fault::Contended(_)) if tries < TRIES => tries = tries.saturating_add(1),
-            ended => return ended?.into_iter().next().ok_or(Fault::Broken("a write has no answer")),
+            ended => {
+                return ended?
+                    .into_iter()
+                    .next()
+                    .ok_or(Fault::Broken("a write has no answer"));
+            }
         }
     }
 }
@@ -127,9 +151,19 @@ async fn attempt_alone(database: &Database, op: &Op) -> Result<Answer, Fault> {
 async fn attempt(database: &Database, ops: &[Op]) -> Result<Vec<Answer>, Fault> {
     let transaction = async {
         let mut tx = database.begin().await?;
-        let answers = batch::run(&mut tx, ops).await?;
-        tx.commit().await?;
-        Ok(answers)
+        match batch::run(&mut tx, ops).await {
+            Ok(answers) => {
+                tx.commit().await?;
+                Ok(answers)
+            }
+            Err(fault) => {
+                // Before anybody is answered, so that no lock outlives the answer.
+                if let Err(error) = tx.rollback().await {
+                    tracing::warn!(%error, "a transaction is undone by closing its connection");
+                }
+                Err(fault)
+            }
+        }
     };
     match timeout(TRANSACTION_TIMEOUT, transaction).await {
         Ok(ended) => ended,

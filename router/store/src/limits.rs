@@ -4,7 +4,10 @@ use std::time::Duration;
 
 /// Largest journal record: one peer message with its wrapping.
 pub const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
-const _: () = assert!(MAX_RECORD_BYTES > d402_wire::peer::MAX_MESSAGE_BYTES, "a command may carry one whole message");
+const _: () = assert!(
+    MAX_RECORD_BYTES > d402_wire::peer::MAX_MESSAGE_BYTES,
+    "a command may carry one whole message"
+);
 
 /// Largest body of a money effect.
 pub const MAX_MONEY_BODY_BYTES: usize = 1024 * 1024;
@@ -51,7 +54,10 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Most one transaction may take from begin to commit.
 pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
-const _: () = assert!(TRANSACTION_TIMEOUT.as_secs() < CALL_TIMEOUT.as_secs(), "a caller sees its transaction time out");
+const _: () = assert!(
+    TRANSACTION_TIMEOUT.as_secs() < CALL_TIMEOUT.as_secs(),
+    "a caller sees its transaction time out"
+);
 
 /// Most one read may take.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);

@@ -82,7 +82,9 @@ pub struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("kind", &self.kind()).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("kind", &self.kind())
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,7 +112,9 @@ impl Store {
         match Location::parse(location)? {
             Location::Directory(path) => Self::open_sqlite(path).await,
             Location::Postgres(url) => {
-                let postgres = Postgres::open(url).await.map_err(|e| OpenError::Postgres { source: Box::new(e) })?;
+                let postgres = Postgres::open(url).await.map_err(|e| OpenError::Postgres {
+                    source: Box::new(e),
+                })?;
                 let database = Arc::new(Database::Postgres(postgres));
                 let blobs = Arc::new(TableBlobs::new(Arc::clone(&database)));
                 Ok(Self::on(database, blobs, None))
@@ -119,14 +123,22 @@ impl Store {
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
-        let unusable = |source| OpenError::DataDirectory { path: path.to_owned(), source };
+        let unusable = |source| OpenError::DataDirectory {
+            path: path.to_owned(),
+            source,
+        };
         make_private(path).map_err(unusable)?;
-        let sqlite = Sqlite::open(path)
-            .await
-            .map_err(|e| OpenError::Sqlite { path: path.to_owned(), source: Box::new(e) })?;
+        let sqlite = Sqlite::open(path).await.map_err(|e| OpenError::Sqlite {
+            path: path.to_owned(),
+            source: Box::new(e),
+        })?;
         // After the database, whose lock makes this process the only one here.
         let files = Arc::new(FileBlobs::open(&path.join("blobs")).map_err(unusable)?);
-        Ok(Self::on(Arc::new(Database::Sqlite(sqlite)), Arc::clone(&files) as _, Some(files)))
+        Ok(Self::on(
+            Arc::new(Database::Sqlite(sqlite)),
+            Arc::clone(&files) as _,
+            Some(files),
+        ))
     }
 
     /// A store that forgets, for tests.
@@ -140,14 +152,26 @@ impl Store {
         }
     }
 
-    fn on(database: Arc<Database>, blobs: Arc<dyn BlobStore>, files: Option<Arc<FileBlobs>>) -> Self {
+    fn on(
+        database: Arc<Database>,
+        blobs: Arc<dyn BlobStore>,
+        files: Option<Arc<FileBlobs>>,
+    ) -> Self {
         let (writer, lanes) = Writer::start(&database);
         let writer = Arc::new(writer);
         Self {
             tasks: Arc::new(SqlTasks::new(Arc::clone(&database), Arc::clone(&writer))),
             blobs,
-            directory: Arc::new(SqlDirectory::new(Arc::clone(&database), Arc::clone(&writer))),
-            behind: Behind::Database(Backing { database, writer, files, lanes: Mutex::new(lanes) }),
+            directory: Arc::new(SqlDirectory::new(
+                Arc::clone(&database),
+                Arc::clone(&writer),
+            )),
+            behind: Behind::Database(Backing {
+                database,
+                writer,
+                files,
+                lanes: Mutex::new(lanes),
+            }),
         }
     }
 
@@ -196,7 +220,13 @@ impl Store {
                 return Err(MISMATCH.into());
             }
         }
-        let rows = backing.database.read("SELECT version FROM schema_version WHERE version = 1", Vec::new()).await?;
+        let rows = backing
+            .database
+            .read(
+                "SELECT version FROM schema_version WHERE version = 1",
+                Vec::new(),
+            )
+            .await?;
         if rows.is_empty() {
             return Err(Fault::Broken("schema has no version").into());
         }
@@ -212,7 +242,9 @@ impl Store {
             Behind::Memory => {}
             Behind::Database(backing) => {
                 backing.writer.stop().await;
-                let lanes = std::mem::take(&mut *backing.lanes.lock().unwrap_or_else(PoisonError::into_inner));
+                let lanes = std::mem::take(
+                    &mut *backing.lanes.lock().unwrap_or_else(PoisonError::into_inner),
+                );
                 for lane in lanes {
                     if let Err(error) = lane.await {
                         tracing::error!(%error, "a writer lane did not end by itself");
@@ -239,14 +271,31 @@ mod tests {
 
     #[test]
     fn a_location_is_a_directory_or_a_postgres_url() {
-        for directory in ["data", "/var/lib/d402", "sqlite:data", "sqlite:///var/lib/d402"] {
-            assert!(matches!(Location::parse(directory), Ok(Location::Directory(_))), "{directory}");
+        for directory in [
+            "data",
+            "/var/lib/d402",
+            "sqlite:data",
+            "sqlite:///var/lib/d402",
+        ] {
+            assert!(
+                matches!(Location::parse(directory), Ok(Location::Directory(_))),
+                "{directory}"
+            );
         }
-        for url in ["postgres://localhost/d402", "postgresql://u:p@h/d402?sslmode=require"] {
-            assert!(matches!(Location::parse(url), Ok(Location::Postgres(_))), "{url}");
+        for url in [
+            "postgres://localhost/d402",
+            "postgresql://u:p@h/d402?sslmode=require",
+        ] {
+            assert!(
+                matches!(Location::parse(url), Ok(Location::Postgres(_))),
+                "{url}"
+            );
         }
         for neither in ["", "sqlite:", "mysql://localhost/d402", "https://d402.xyz"] {
-            assert!(matches!(Location::parse(neither), Err(OpenError::Location)), "{neither}");
+            assert!(
+                matches!(Location::parse(neither), Err(OpenError::Location)),
+                "{neither}"
+            );
         }
     }
 

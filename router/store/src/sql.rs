@@ -6,6 +6,8 @@
 mod migrate;
 mod postgres;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod tests;
 mod value;
 
 use std::borrow::Cow;
@@ -47,7 +49,11 @@ impl Database {
     }
 
     /// Runs one `SELECT` outside any transaction.
-    pub(crate) async fn read(&self, sql: impl Into<Sql> + Send, values: Vec<Value>) -> Result<Vec<Row>, Fault> {
+    pub(crate) async fn read(
+        &self,
+        sql: impl Into<Sql> + Send,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, Fault> {
         let read = async {
             match self {
                 Self::Sqlite(db) => sqlite::fetch(db.readers(), sql.into(), values).await,
@@ -88,7 +94,11 @@ pub(crate) enum Transaction {
 
 impl Transaction {
     /// Runs a statement; number of rows it changed.
-    pub(crate) async fn execute(&mut self, sql: impl Into<Sql> + Send, values: Vec<Value>) -> Result<u64, Fault> {
+    pub(crate) async fn execute(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        values: Vec<Value>,
+    ) -> Result<u64, Fault> {
         match self {
             Self::Sqlite(tx) => sqlite::execute(&mut **tx, sql.into(), values).await,
             Self::Postgres(tx) => postgres::execute(&mut **tx, sql.into(), values).await,
@@ -96,7 +106,11 @@ impl Transaction {
     }
 
     /// Runs a statement and reads all it returns.
-    pub(crate) async fn fetch(&mut self, sql: impl Into<Sql> + Send, values: Vec<Value>) -> Result<Vec<Row>, Fault> {
+    pub(crate) async fn fetch(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, Fault> {
         match self {
             Self::Sqlite(tx) => sqlite::fetch(&mut **tx, sql.into(), values).await,
             Self::Postgres(tx) => postgres::fetch(&mut **tx, sql.into(), values).await,
@@ -110,6 +124,15 @@ impl Transaction {
             Self::Postgres(tx) => tx.commit().await,
         };
         committed.map_err(Fault::unavailable)
+    }
+
+    /// Undoes it and waits until its locks are gone.
+    pub(crate) async fn rollback(self) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
     }
 
     /// What to append to a `SELECT` so that it locks its rows.
@@ -158,26 +181,5 @@ fn push_parameters(text: &mut String, next: &mut usize, count: usize) {
         text.push_str(if index == 0 { "$" } else { ",$" });
         text.push_str(&next.to_string());
         *next = next.saturating_add(1);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameters_are_numbered_through() {
-        assert_eq!(parameters(3), "$1,$2,$3");
-        assert_eq!(rows_of_parameters(2, 2), "($1,$2),($3,$4)");
-    }
-
-    #[test]
-    fn pieces_cover_every_row_once_and_in_order() {
-        for length in 0..600_usize {
-            let rows: Vec<usize> = (0..length).collect();
-            let joined: Vec<usize> = pieces(&rows).flatten().copied().collect();
-            assert_eq!(joined, rows);
-        }
-        assert_eq!(pieces(&[0_u8; 341]).map(<[u8]>::len).collect::<Vec<_>>(), [256, 64, 16, 4, 1]);
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! PostgreSQL comes from `D402_TEST_POSTGRES_URL`, a private cluster that `cargo xtask test` starts; without
 //! it those tests fail. Every test has a schema or directory of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
 #[path = "contract/blobs.rs"]

@@ -6,7 +6,10 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use super::{Context, checks::locked};
-use crate::{failure::Failure, metadata::cargo, postgres::URL_VARIABLE, process::Call, tools};
+use crate::{
+    failure::Failure, metadata::cargo, postgres::URL_VARIABLE, process::Call, tools,
+    tools::Verifier,
+};
 
 /// Names the folder with the built programs for tests that start real nodes.
 const PROGRAMS_VARIABLE: &str = "D402_BIN_DIR";
@@ -60,8 +63,9 @@ pub(super) fn doctest(context: &Context) -> Result<(), Failure> {
 }
 
 pub(super) fn typescript(context: &Context) -> Result<(), Failure> {
-    let folder = tools::node_packages(&context.workspace, &context.cache)?;
-    Call::new("node", RUN)
+    let Verifier { runtime, folder } = Verifier::install(&context.workspace, &context.cache)?;
+    runtime
+        .node(RUN)
         .args(["node_modules/typescript/bin/tsc", "--noEmit"])
         .dir(&folder)
         .run()?;
@@ -73,7 +77,8 @@ pub(super) fn typescript(context: &Context) -> Result<(), Failure> {
             place: folder.join("test"),
         });
     }
-    Call::new("node", RUN)
+    runtime
+        .node(RUN)
         .args(["--import", "tsx", "--test"])
         .args(tests)
         .dir(&folder)

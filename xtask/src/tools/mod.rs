@@ -6,7 +6,7 @@ mod node;
 mod python;
 mod version;
 
-pub(crate) use node::packages as node_packages;
+pub(crate) use node::{Runtime, Verifier};
 pub(crate) use python::{api_tester, cargo_tool};
 
 use std::{path::PathBuf, time::Duration};
@@ -76,7 +76,7 @@ pub(crate) const NODE: Requirement = Requirement {
     args: &["--version"],
     minimum: Version(20, 19),
     needed: "20.19 or newer",
-    debian: &["nodejs"],
+    debian: &[],
     fix: "install Node.js 20.19 or newer and put `node` on the PATH",
 };
 
@@ -86,7 +86,7 @@ pub(crate) const NPM: Requirement = Requirement {
     args: &["--version"],
     minimum: Version(9, 0),
     needed: "9 or newer",
-    debian: &["npm"],
+    debian: &[],
     fix: "install npm 9 or newer (it comes with Node.js)",
 };
 
@@ -103,6 +103,14 @@ impl Requirement {
             Found::Good(version) => Ok(version),
             Found::Old(found) => Err(self.refuse(found)),
             Found::Missing => Err(self.refuse("not found".to_owned())),
+        }
+    }
+
+    /// The version found, where it will do. Installs nothing.
+    pub(crate) fn present(&self) -> Option<String> {
+        match self.look() {
+            Found::Good(version) => Some(version),
+            Found::Old(_) | Found::Missing => None,
         }
     }
 

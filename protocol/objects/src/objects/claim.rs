@@ -23,7 +23,7 @@ pub struct ClaimCommit {
     pub task_id: Cid,
     /// The lease.
     pub lease_cid: Cid,
-    /// [`SealedClaim::commit`]; in mode single the digest of the claim's CID.
+    /// [`claim_commit`]; in mode single the digest of the claim's CID.
     pub commit: Hex32,
 }
 

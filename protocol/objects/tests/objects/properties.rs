@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use d402_objects::{
-    AnySigned, Bid, Document, Ed25519Id, ObjectError, ObjectKind, Payload, Signed, SignedReceipt,
-    SigningKey, TaskIntent, Value, canonical, cid_of, parse_payload, peek_kind, preimage, strict,
+    AnySigned, Bid, Document, Ed25519Id, LeaseAccept, Manifest, ObjectError, ObjectKind, Payload,
+    Signed, SignedReceipt, SigningKey, TaskIntent, Value, canonical, cid_of, parse_payload,
+    peek_kind, preimage, strict,
 };
 use proptest::prelude::*;
 
@@ -23,6 +24,8 @@ fn every_kind_reads_back_as_itself() {
     for object in ALL.iter() {
         let again = AnySigned::parse(object.as_bytes()).unwrap();
         assert_eq!(&again, object);
+        let text = serde_json::to_string(object).unwrap();
+        assert_eq!(&serde_json::from_str::<AnySigned>(&text).unwrap(), object);
         assert_eq!(again.as_bytes(), object.as_bytes());
         assert_eq!(again.cid(), object.cid());
         assert_eq!(peek_kind(object.as_bytes()).unwrap(), object.kind());
@@ -140,6 +143,61 @@ fn a_signature_for_one_kind_is_none_for_a_kind_with_the_same_fields() {
         AnySigned::parse(swap.as_bytes()),
         Err(ObjectError::Signature { .. })
     ));
+}
+
+#[test]
+fn a_reader_of_one_kind_takes_no_other() {
+    for object in ALL.iter() {
+        let as_bid = Signed::<Bid>::parse(object.as_bytes());
+        if object.kind() == ObjectKind::Bid {
+            assert!(as_bid.is_ok());
+        } else if object.kind() == ObjectKind::Manifest {
+            // Its schema holds a float, which a reader of bids does not even decode.
+            assert!(matches!(as_bid, Err(ObjectError::Strict(_))));
+        } else {
+            assert!(matches!(
+                as_bid,
+                Err(ObjectError::WrongKind { want: "bid" })
+            ));
+        }
+    }
+    // Also when fields and signature are those of the kind that is read.
+    let key = samples::key(samples::WORKER);
+    let payload = serde_json::to_value(samples::lease_accept()).unwrap();
+    let bytes = forge(&payload, "leaseAccept", 1, Some(&samples::network()), &key);
+    let renamed = String::from_utf8(bytes)
+        .unwrap()
+        .replace("d402.leaseAccept", "d402.claimCommit");
+    assert!(matches!(
+        Signed::<LeaseAccept>::parse(renamed.as_bytes()),
+        Err(ObjectError::WrongKind {
+            want: "leaseAccept"
+        })
+    ));
+}
+
+#[test]
+fn an_object_too_large_is_neither_signed_nor_taken_from_a_larger_document() {
+    let too_large = |got: Result<_, ObjectError>| {
+        matches!(
+            got,
+            Err(ObjectError::Strict(strict::StrictError::TooLarge { .. }))
+        )
+    };
+    let mut manifest = samples::manifest();
+    manifest.input_schema["title"] = "x".repeat(Manifest::MAX_BYTES).into();
+    let key = samples::key(samples::AUTHOR);
+    assert!(too_large(Signed::sign(manifest, &key).map(|_| ())));
+    let mut payload = serde_json::to_value(samples::bid()).unwrap();
+    payload["later"] = "x".repeat(Bid::MAX_BYTES).into();
+    let key = samples::key(samples::WORKER);
+    let bytes = forge(&payload, "bid", 1, Some(&samples::network()), &key);
+    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    assert!(too_large(
+        Signed::<Bid>::from_value(value.clone()).map(|_| ())
+    ));
+    assert!(too_large(AnySigned::from_value(value).map(|_| ())));
+    assert!(too_large(AnySigned::parse(&bytes).map(|_| ())));
 }
 
 #[test]

@@ -33,14 +33,20 @@ pub struct Chain {
 /// The chain behind a network's name; `None` for networks this build cannot settle on.
 #[must_use]
 pub fn chain_of(network: &Caip2) -> Option<Chain> {
-    (network.as_str() == SIMULATED_NETWORK)
-        .then_some(Chain { domain: Domain::SIMULATED, class: ChainClass::Solana })
+    (network.as_str() == SIMULATED_NETWORK).then_some(Chain {
+        domain: Domain::SIMULATED,
+        class: ChainClass::Solana,
+    })
 }
 
 /// An account as the codec carries it; `None` when the address is not 64 lower-case hex digits.
 #[must_use]
 pub fn account(address: &Address) -> Option<Key32> {
-    address.as_str().parse::<Hex32>().ok().map(|hex| Key32(hex.as_bytes()))
+    address
+        .as_str()
+        .parse::<Hex32>()
+        .ok()
+        .map(|hex| Key32(hex.as_bytes()))
 }
 
 /// How an account is spelled in objects; inverse of [`account`].

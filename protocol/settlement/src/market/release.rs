@@ -12,7 +12,7 @@ use crate::market::Dossier;
 use crate::market::network::{account, address_of};
 use crate::{
     ApprovalFault, Approvals, Key32, Outcome, PlanRefusal, ReceiptCid, Role, Row, Rows, RowsFault,
-    Settlement, StrictEd25519, UnixSeconds, Units, need, plan, settlement_digest,
+    Settlement, StrictEd25519, Units, UnixSeconds, need, plan, settlement_digest,
 };
 
 /// A receipt of this task, and who signed it.
@@ -127,7 +127,11 @@ pub fn check_receipt(
     if got != want {
         return Err(ReceiptFault::GatewayFee { got, want });
     }
-    Ok(Settlement { receipt_cid: ReceiptCid(receipt_cid.as_bytes()), outcome, rows })
+    Ok(Settlement {
+        receipt_cid: ReceiptCid(receipt_cid.as_bytes()),
+        outcome,
+        rows,
+    })
 }
 
 fn rows_of(dossier: &Dossier, receipt: &SettlementReceipt) -> Result<Rows, ReceiptFault> {
@@ -142,7 +146,11 @@ fn rows_of(dossier: &Dossier, receipt: &SettlementReceipt) -> Result<Rows, Recei
             RowRole::Validator => Role::Validator,
         };
         let amount = Units::new(row.amount.get()).ok_or(ReceiptFault::BadAmount(row.amount))?;
-        rows.push(Row { payee, role, amount });
+        rows.push(Row {
+            payee,
+            role,
+            amount,
+        });
     }
     Rows::new(&rows).map_err(ReceiptFault::Rows)
 }
@@ -183,7 +191,11 @@ pub(crate) fn check_some_signatures(
     }
     let approvals = Approvals::check(dossier.set(), digest, &signatures, &StrictEd25519)
         .map_err(ReceiptFault::Signature)?;
-    Ok(CheckedReceipt { settlement, digest, approvals })
+    Ok(CheckedReceipt {
+        settlement,
+        digest,
+        approvals,
+    })
 }
 
 /// Why an output stays where it is.
@@ -219,8 +231,7 @@ pub fn verify_output_release(
     lease: &Signed<Lease>,
     now: UnixSeconds,
 ) -> Result<CheckedReceipt, ReleaseRefusal> {
-    let checked =
-        check_signatures(dossier, signed, now).map_err(ReleaseRefusal::Receipt)?;
+    let checked = check_signatures(dossier, signed, now).map_err(ReleaseRefusal::Receipt)?;
     match checked.settlement.outcome {
         Outcome::Paid => {}
         Outcome::Rejected => return Err(ReleaseRefusal::NotPaid),
@@ -244,4 +255,214 @@ pub fn verify_output_release(
         return Err(ReleaseRefusal::ClaimNotPaid);
     }
     Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects)]
+
+    use d402_objects::{Mode, OnSilence, Verdict};
+
+    use super::*;
+    use crate::market::testkit::{TaskSpec, TaskStory};
+
+    fn early(story: &TaskStory) -> UnixSeconds {
+        story.scene.dossier.terms().issued_at
+    }
+
+    fn signed_by(story: &TaskStory, signers: &[usize]) -> SignedReceipt {
+        let signatures = story
+            .scene
+            .settlement_signatures(signers, &story.decided.digest);
+        story.decided.signed(signatures).unwrap()
+    }
+
+    #[test]
+    fn enough_signatures_of_the_set_are_accepted_and_fewer_are_not() {
+        let story = TaskStory::of(Mode::Single);
+        let dossier = &story.scene.dossier;
+        for count in 0..=4usize {
+            let signers: Vec<usize> = (0..count).collect();
+            let got = check_signatures(dossier, &signed_by(&story, &signers), early(&story));
+            if count < 3 {
+                let got_count = u8::try_from(count).unwrap();
+                assert_eq!(
+                    got,
+                    Err(ReceiptFault::TooFewSignatures {
+                        got: got_count,
+                        need: 3
+                    })
+                );
+            } else {
+                assert_eq!(got.unwrap().digest, story.decided.digest);
+            }
+        }
+    }
+
+    #[test]
+    fn a_majority_is_enough_from_settle_by_where_the_terms_say_so() {
+        let mut spec = TaskSpec::single(4, 4);
+        spec.on_silence = OnSilence::Majority;
+        let story = TaskStory::honest(spec);
+        let dossier = &story.scene.dossier;
+        let three = signed_by(&story, &[0, 1, 2]);
+        let settle_by = dossier.times().settle_by_s;
+        let before = UnixSeconds(settle_by.0 - 1);
+        assert!(check_signatures(dossier, &three, before).is_err());
+        assert!(check_signatures(dossier, &three, settle_by).is_ok());
+    }
+
+    #[test]
+    fn signatures_over_anything_else_are_refused() {
+        let story = TaskStory::of(Mode::Single);
+        let other = TaskStory::honest(TaskSpec::single(3, 4).seeded(1));
+        let dossier = &story.scene.dossier;
+        let foreign = check_signatures(dossier, &other.signed_receipt, early(&story));
+        assert!(matches!(foreign, Err(ReceiptFault::OtherTask(_))));
+        let signatures = story
+            .scene
+            .settlement_signatures(&[0, 1, 2], &other.decided.digest);
+        let signed = story.decided.signed(signatures).unwrap();
+        let wrong = check_signatures(dossier, &signed, early(&story));
+        assert!(matches!(
+            wrong,
+            Err(ReceiptFault::Signature(ApprovalFault::BadSignature { .. }))
+        ));
+    }
+
+    fn changed(
+        story: &TaskStory,
+        change: impl FnOnce(&mut SettlementReceipt),
+    ) -> Result<Settlement, ReceiptFault> {
+        let mut receipt = story.decided.receipt.clone();
+        change(&mut receipt);
+        check_receipt(&story.scene.dossier, &receipt, story.decided.receipt_cid)
+    }
+
+    #[test]
+    fn every_field_of_a_receipt_is_that_of_the_task() {
+        let story = TaskStory::of(Mode::Quorum);
+        assert!(changed(&story, |_| {}).is_ok());
+        let zero = d402_objects::Hex32::from_bytes([0; 32]);
+        assert_eq!(
+            changed(&story, |r| r.terms_hash = zero),
+            Err(ReceiptFault::OtherTerms)
+        );
+        let network = changed(&story, |r| r.network = "eip155:1".parse().unwrap());
+        assert_eq!(network, Err(ReceiptFault::OtherNetwork));
+        let verifier = changed(&story, |r| r.verifier = "1".repeat(64).parse().unwrap());
+        assert_eq!(verifier, Err(ReceiptFault::OtherVerifier));
+        let payee = changed(&story, |r| r.rows[0].payee = "nobody".parse().unwrap());
+        assert_eq!(payee, Err(ReceiptFault::BadPayee(0)));
+        let order = changed(&story, |r| r.rows.reverse());
+        assert!(matches!(
+            order,
+            Err(ReceiptFault::Rows(RowsFault::NotAscending { .. }))
+        ));
+    }
+
+    #[test]
+    fn threat_58_a_row_to_the_vault_the_asset_or_nobody_is_refused() {
+        let story = TaskStory::of(Mode::Single);
+        let dossier = &story.scene.dossier;
+        let vault = address_of(&dossier.pay_to()).unwrap();
+        let zero = address_of(&Key32::ZERO).unwrap();
+        for bad in [vault, zero, dossier.asset().clone()] {
+            let got = changed(&story, |r| r.rows[0].payee = bad);
+            assert_eq!(got, Err(ReceiptFault::ForbiddenPayee(0)));
+        }
+    }
+
+    #[test]
+    fn the_numbers_are_those_the_chain_computes() {
+        let story = TaskStory::of(Mode::Quorum);
+        let commission = changed(&story, |r| r.commission = 2_999.into());
+        assert_eq!(
+            commission,
+            Err(ReceiptFault::Commission {
+                got: 2_999,
+                want: 3_000
+            })
+        );
+        let fee = changed(&story, |r| r.gateway_fee = 601.into());
+        assert_eq!(
+            fee,
+            Err(ReceiptFault::GatewayFee {
+                got: 601,
+                want: 600
+            })
+        );
+        let amount = changed(&story, |r| r.rows[0].amount = 99_999.into());
+        assert!(matches!(amount, Err(ReceiptFault::Plan(_))));
+        let large = changed(&story, |r| r.rows[0].amount = Amount::MAX);
+        assert!(matches!(
+            large,
+            Err(ReceiptFault::Rows(RowsFault::AmountTooLarge { index: 0 }))
+        ));
+    }
+
+    #[test]
+    fn threat_15_an_output_goes_out_only_for_a_paid_receipt_that_pays_its_claim() {
+        let story = TaskStory::of(Mode::Race);
+        let dossier = &story.scene.dossier;
+        let now = early(&story);
+        let release = |signed: &SignedReceipt, claim: usize, lease: usize| {
+            verify_output_release(
+                dossier,
+                signed,
+                &story.claims[claim],
+                &story.leases[lease],
+                now,
+            )
+        };
+        assert!(release(&story.signed_receipt, 0, 0).is_ok());
+        let loser = release(&story.signed_receipt, 1, 1);
+        assert_eq!(
+            loser,
+            Err(ReleaseRefusal::OtherClaim(story.claims[1].cid()))
+        );
+        assert_eq!(
+            release(&story.signed_receipt, 0, 1),
+            Err(ReleaseRefusal::NotOfThisTask)
+        );
+        let few = release(&signed_by(&story, &[0, 1]), 0, 0);
+        assert!(matches!(
+            few,
+            Err(ReleaseRefusal::Receipt(
+                ReceiptFault::TooFewSignatures { .. }
+            ))
+        ));
+        let rejected = TaskStory::judged(TaskSpec::race(3, 4), Verdict::Reject);
+        let refused = verify_output_release(
+            &rejected.scene.dossier,
+            &rejected.signed_receipt,
+            &rejected.claims[0],
+            &rejected.leases[0],
+            now,
+        );
+        assert_eq!(refused, Err(ReleaseRefusal::NotPaid));
+    }
+
+    #[test]
+    fn a_receipt_that_names_a_claim_but_pays_another_price_releases_nothing() {
+        let story = TaskStory::of(Mode::Single);
+        let mut receipt = story.decided.receipt.clone();
+        for row in receipt
+            .rows
+            .iter_mut()
+            .filter(|row| row.role == RowRole::Worker)
+        {
+            row.amount = 5_000.into();
+        }
+        (receipt.commission, receipt.gateway_fee) = (500.into(), 100.into());
+        let unsigned = SignedReceipt::new(receipt.clone(), Vec::new()).unwrap();
+        let dossier = &story.scene.dossier;
+        let settlement = check_receipt(dossier, &receipt, unsigned.receipt_cid()).unwrap();
+        let digest = settlement_digest(dossier.domain(), &dossier.quote().terms_hash, &settlement);
+        let signatures = story.scene.settlement_signatures(&[0, 1, 2], &digest);
+        let signed = unsigned.with_signatures(signatures).unwrap();
+        let (claim, lease) = (&story.claims[0], &story.leases[0]);
+        let refused = verify_output_release(dossier, &signed, claim, lease, early(&story));
+        assert_eq!(refused, Err(ReleaseRefusal::ClaimNotPaid));
+    }
 }

@@ -51,7 +51,11 @@ fn m2a_signatures_of_another_set_move_nothing() {
 fn m2a_one_validator_cannot_sign_twice() {
     let scene = Scene::funded(2, 3, 10_000);
     let digest = scene.digest(&paid(&[worker(WORKER, 5_000)]));
-    let twice = [sign(&scene.keys, digest, &[1]), sign(&scene.keys, digest, &[1])].concat();
+    let twice = [
+        sign(&scene.keys, digest, &[1]),
+        sign(&scene.keys, digest, &[1]),
+    ]
+    .concat();
     let outcome = Approvals::check(&scene.set, digest, &twice, &StrictEd25519);
     assert_eq!(outcome, Err(ApprovalFault::NotAscending { index: 1 }));
     let backwards = sign(&scene.keys, digest, &[2, 0]);
@@ -69,7 +73,10 @@ fn one_invalid_signature_refuses_all_of_them() {
     assert_eq!(outcome, Err(ApprovalFault::BadSignature { index: 2 }));
     let outside = [(3, signatures[0].1)];
     let outcome = Approvals::check(&scene.set, digest, &outside, &StrictEd25519);
-    assert_eq!(outcome, Err(ApprovalFault::UnknownSigner { index: 3, n: 3 }));
+    assert_eq!(
+        outcome,
+        Err(ApprovalFault::UnknownSigner { index: 3, n: 3 })
+    );
     let many = [signatures.clone(), signatures].concat();
     let outcome = Approvals::check(&scene.set, digest, &many, &StrictEd25519);
     assert_eq!(outcome, Err(ApprovalFault::TooMany { got: 6, n: 3 }));
@@ -102,13 +109,22 @@ fn m2d_nobody_is_paid_who_could_never_spend_it() {
 fn threat_58_rows_are_ascending_by_payee_pay_something_and_are_at_most_sixteen() {
     use d402_settlement::{Row, Rows, Units};
     let rows = |rows: &[Row]| Rows::new(rows).map(|rows| rows.len());
-    assert_eq!(rows(&[worker(Key32::ZERO, 1)]), Err(RowsFault::ZeroPayee { index: 0 }));
+    assert_eq!(
+        rows(&[worker(Key32::ZERO, 1)]),
+        Err(RowsFault::ZeroPayee { index: 0 })
+    );
     let twice = [worker(key(1), 1), judge(key(1), 1)];
     assert_eq!(rows(&twice), Err(RowsFault::NotAscending { index: 1 }));
     let backwards = [worker(key(2), 1), worker(key(1), 1)];
     assert_eq!(rows(&backwards), Err(RowsFault::NotAscending { index: 1 }));
-    assert_eq!(rows(&[worker(key(1), 0)]), Err(RowsFault::ZeroAmount { index: 0 }));
-    let large = Row { amount: Units::new(1 << 64).unwrap(), ..worker(key(1), 1) };
+    assert_eq!(
+        rows(&[worker(key(1), 0)]),
+        Err(RowsFault::ZeroAmount { index: 0 })
+    );
+    let large = Row {
+        amount: Units::new(1 << 64).unwrap(),
+        ..worker(key(1), 1)
+    };
     assert_eq!(rows(&[large]), Err(RowsFault::AmountTooLarge { index: 0 }));
     let many: Vec<Row> = (1..=17).map(|i| worker(key(i), 1)).collect();
     assert_eq!(rows(&many), Err(RowsFault::TooMany { got: 17 }));
@@ -144,7 +160,10 @@ fn m2e_a_receipt_executes_at_most_once_even_after_close_and_reopen() {
                 let _ = scene.close_unfunded(again);
                 let _ = scene.deposit(10_000, again);
                 let _ = scene.open(0, again);
-                assert!(scene.settle(&receipt, again).is_err(), "second settlement at {again}");
+                assert!(
+                    scene.settle(&receipt, again).is_err(),
+                    "second settlement at {again}"
+                );
             }
             assert_eq!(scene.settled_times, 1);
             let worker = scene.paid_to(WORKER, TransferKind::Worker)
@@ -189,7 +208,14 @@ fn m8b_two_times_need_is_above_n_at_every_time() {
             let mut terms = base_terms(set.hash());
             for silence in 0..=255u8 {
                 terms.on_silence = silence;
-                for now in [i64::MIN, ISSUED, SETTLE_BY - 1, SETTLE_BY, REFUND_AFTER, i64::MAX] {
+                for now in [
+                    i64::MIN,
+                    ISSUED,
+                    SETTLE_BY - 1,
+                    SETTLE_BY,
+                    REFUND_AFTER,
+                    i64::MAX,
+                ] {
                     let need = need(&terms, &set, at(now));
                     assert!(2 * need > n && need <= m, "need {need} of {m}/{n} at {now}");
                     let late = silence == OnSilence::Majority as u8 && now >= SETTLE_BY;
@@ -202,20 +228,34 @@ fn m8b_two_times_need_is_above_n_at_every_time() {
 
 #[test]
 fn majority_on_silence_lowers_the_threshold_exactly_from_settle_by_on() {
-    for (now, ok) in [(SETTLE_BY - 1, false), (SETTLE_BY, true), (REFUND_AFTER - 1, true)] {
+    for (now, ok) in [
+        (SETTLE_BY - 1, false),
+        (SETTLE_BY, true),
+        (REFUND_AFTER - 1, true),
+    ] {
         let mut scene = Scene::with(5, 5, |terms| terms.on_silence = 1);
         scene.open(10_000, ISSUED).unwrap();
         let receipt = paid(&[worker(WORKER, 5_000)]);
         let two = scene.approve(&receipt, &[1, 3]);
-        assert!(scene.settle_with(&receipt, &two, now).is_err(), "two of five");
+        assert!(
+            scene.settle_with(&receipt, &two, now).is_err(),
+            "two of five"
+        );
         let three = scene.approve(&receipt, &[0, 2, 4]);
-        assert_eq!(scene.settle_with(&receipt, &three, now).is_ok(), ok, "at {now}");
+        assert_eq!(
+            scene.settle_with(&receipt, &three, now).is_ok(),
+            ok,
+            "at {now}"
+        );
     }
     let mut refund = Scene::funded(5, 5, 10_000);
     let receipt = paid(&[worker(WORKER, 5_000)]);
     let three = refund.approve(&receipt, &[0, 2, 4]);
     let outcome = refund.settle_with(&receipt, &three, SETTLE_BY);
-    assert_eq!(outcome, Err(Refusal::NotEnoughSignatures { got: 3, need: 5 }));
+    assert_eq!(
+        outcome,
+        Err(Refusal::NotEnoughSignatures { got: 3, need: 5 })
+    );
 }
 
 #[test]
@@ -230,11 +270,20 @@ fn threat_07_a_set_in_which_two_quorums_could_disagree_does_not_exist() {
     assert_eq!(of(4, 3), Err(SetFault::Threshold { m: 4, n: 3 }));
     assert_eq!(of(200, 3), Err(SetFault::Threshold { m: 200, n: 3 }));
     let zero = [Key32::ZERO, key(1)];
-    assert_eq!(ValidatorSet::new(2, &zero), Err(SetFault::ZeroKey { index: 0 }));
+    assert_eq!(
+        ValidatorSet::new(2, &zero),
+        Err(SetFault::ZeroKey { index: 0 })
+    );
     let twice = [key(1), key(1)];
-    assert_eq!(ValidatorSet::new(2, &twice), Err(SetFault::NotAscending { index: 1 }));
+    assert_eq!(
+        ValidatorSet::new(2, &twice),
+        Err(SetFault::NotAscending { index: 1 })
+    );
     let backwards = [key(2), key(1)];
-    assert_eq!(ValidatorSet::new(2, &backwards), Err(SetFault::NotAscending { index: 1 }));
+    assert_eq!(
+        ValidatorSet::new(2, &backwards),
+        Err(SetFault::NotAscending { index: 1 })
+    );
 }
 
 #[test]
@@ -242,11 +291,23 @@ fn only_refund_to_and_the_payee_may_name_another_account() {
     let elsewhere = key(0x77);
     let mut scene = Scene::funded(3, 4, 10_000);
     scene.frozen.push(WORKER);
-    scene.settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30).unwrap();
+    scene
+        .settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30)
+        .unwrap();
     scene.deposit(500, ISSUED + 31).unwrap();
     let terms = scene.terms;
-    let claim = |signer, to, payable| Command::ClaimCreditTo { payee: WORKER, signer, to, payable };
-    let sweep = |signer, to, payable| Command::SweepTo { terms: &terms, signer, to, payable };
+    let claim = |signer, to, payable| Command::ClaimCreditTo {
+        payee: WORKER,
+        signer,
+        to,
+        payable,
+    };
+    let sweep = |signer, to, payable| Command::SweepTo {
+        terms: &terms,
+        signer,
+        to,
+        payable,
+    };
     let thief = scene.run(&claim(BUYER, elsewhere, true), ISSUED + 40);
     assert_eq!(thief, Err(Refusal::WrongSigner { needed: WORKER }));
     let thief = scene.run(&sweep(WORKER, elsewhere, true), ISSUED + 40);
@@ -260,8 +321,12 @@ fn only_refund_to_and_the_payee_may_name_another_account() {
     }
     let frozen = scene.run(&claim(WORKER, elsewhere, false), ISSUED + 40);
     assert_eq!(frozen, Err(Refusal::Unpayable { to: elsewhere }));
-    scene.run(&claim(WORKER, elsewhere, true), ISSUED + 40).unwrap();
-    scene.run(&sweep(BUYER, elsewhere, true), ISSUED + 40).unwrap();
+    scene
+        .run(&claim(WORKER, elsewhere, true), ISSUED + 40)
+        .unwrap();
+    scene
+        .run(&sweep(BUYER, elsewhere, true), ISSUED + 40)
+        .unwrap();
     assert_eq!(scene.paid_to(elsewhere, TransferKind::Credit), 900);
     assert_eq!(scene.paid_to(elsewhere, TransferKind::Refund), 500);
 }
@@ -273,7 +338,11 @@ fn a_vault_that_is_not_open_settles_nothing() {
     let receipt = paid(&[worker(WORKER, 1_000)]);
     let approvals = scene.approve(&receipt, &[0]);
     let unpayable = Unpayable::none();
-    let command = Command::Settle { settlement: &receipt, approvals: &approvals, unpayable: &unpayable };
+    let command = Command::Settle {
+        settlement: &receipt,
+        approvals: &approvals,
+        unpayable: &unpayable,
+    };
     assert_eq!(scene.run(&command, ISSUED + 1), Err(Refusal::NotOpen));
     scene.open(0, ISSUED + 2).unwrap();
     scene.run(&command, ISSUED + 3).unwrap();

@@ -22,12 +22,21 @@ const ORDER: [u8; 32] = [
 ];
 
 fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[u8; 32]) -> Scalar {
-    let hash = Sha512::new().chain_update(r).chain_update(key).chain_update(message);
+    let hash = Sha512::new()
+        .chain_update(r)
+        .chain_update(key)
+        .chain_update(message);
     Scalar::from_bytes_mod_order_wide(&hash.finalize().into())
 }
 
 /// R as given, and S = r + k·a for the secret scalar `a` of `key`.
-fn respond(secret: Scalar, nonce: Scalar, r: &[u8; 32], key: &[u8; 32], message: &[u8; 32]) -> [u8; 64] {
+fn respond(
+    secret: Scalar,
+    nonce: Scalar,
+    r: &[u8; 32],
+    key: &[u8; 32],
+    message: &[u8; 32],
+) -> [u8; 64] {
     let s = nonce + challenge(r, key, message) * secret;
     join(r, s.as_bytes())
 }
@@ -59,66 +68,109 @@ fn identity_not_canonical() -> [u8; 32] {
     bytes
 }
 
-pub fn cases() -> Vec<Case> {
-    let message = [0x42; 32];
-    let seed = [7; 32];
-    let expanded: [u8; 64] = Sha512::digest(seed).into();
+/// An honest key, and a nonce of its own choosing.
+struct Honest {
+    secret: Scalar,
+    point: EdwardsPoint,
+    key: [u8; 32],
+    nonce: Scalar,
+    r: [u8; 32],
+}
+
+const MESSAGE: [u8; 32] = [0x42; 32];
+
+fn honest() -> Honest {
+    let expanded: [u8; 64] = Sha512::digest([7; 32]).into();
     let secret = Scalar::from_bytes_mod_order(clamp_integer(expanded[..32].try_into().unwrap()));
     let point = ED25519_BASEPOINT_POINT * secret;
-    let key = point.compress().to_bytes();
     let nonce = Scalar::from(402u64);
-    let r_point = ED25519_BASEPOINT_POINT * nonce;
-    let r = r_point.compress().to_bytes();
-    let good = respond(secret, nonce, &r, &key, &message);
-    let identity = EdwardsPoint::identity().compress().to_bytes();
-    let torsion = EIGHT_TORSION[1];
+    Honest {
+        secret,
+        point,
+        key: point.compress().to_bytes(),
+        nonce,
+        r: (ED25519_BASEPOINT_POINT * nonce).compress().to_bytes(),
+    }
+}
 
-    let mut flipped = good;
-    flipped[40] ^= 4;
-    let mut other_message = message;
-    other_message[31] ^= 0x80;
-    let mixed_r = (r_point + torsion).compress().to_bytes();
-    let mixed_key = (point + torsion).compress().to_bytes();
-    let case = |name, key: [u8; 32], signature, valid| Case {
+fn case(name: &'static str, key: [u8; 32], signature: [u8; 64], valid: bool) -> Case {
+    Case {
         name,
         key: Key32(key),
-        message,
+        message: MESSAGE,
         signature,
         valid,
-    };
-    vec![
+    }
+}
+
+fn refused(name: &'static str, key: [u8; 32], signature: [u8; 64]) -> Case {
+    case(name, key, signature, false)
+}
+
+pub fn cases() -> Vec<Case> {
+    let Honest {
+        secret,
+        point,
+        key,
+        nonce,
+        r,
+    } = honest();
+    let good = respond(secret, nonce, &r, &key, &MESSAGE);
+    let mut flipped = good;
+    flipped[40] ^= 4;
+    let mut message = MESSAGE;
+    message[31] ^= 0x80;
+    let torsion = EIGHT_TORSION[1];
+    let mixed_r = (ED25519_BASEPOINT_POINT * nonce + torsion)
+        .compress()
+        .to_bytes();
+    let mixed_key = (point + torsion).compress().to_bytes();
+    let mut cases = vec![
         case("honest", key, good, true),
-        case("one bit of S flipped", key, flipped, false),
-        Case { message: other_message, ..case("another message", key, good, false) },
-        case("S not reduced", key, unreduced(&good), false),
-        case("small-order key, identity R, S = 0", identity, join(&identity, &[0; 32]), false),
-        case(
-            "honest key, identity R, S = k a",
-            key,
-            respond(secret, Scalar::ZERO, &identity, &key, &message),
-            false,
-        ),
-        case(
-            "small-order key that is not canonical",
-            identity_not_canonical(),
-            join(&r, nonce.as_bytes()),
-            false,
-        ),
-        case(
-            "R of small order that is not canonical",
-            key,
-            respond(secret, Scalar::ZERO, &identity_not_canonical(), &key, &message),
-            false,
-        ),
-        case(
+        refused("one bit of S flipped", key, flipped),
+        Case {
+            message,
+            ..refused("another message", key, good)
+        },
+        refused("S not reduced", key, unreduced(&good)),
+        refused(
             "R with a torsion part",
             key,
-            respond(secret, nonce, &mixed_r, &key, &message),
-            false,
+            respond(secret, nonce, &mixed_r, &key, &MESSAGE),
         ),
-        torsioned_key(secret, mixed_key, message),
-        case("key that is not on the curve", not_on_curve(), good, false),
-        case("all zeros", [0; 32], [0; 64], false),
+        torsioned_key(secret, mixed_key, MESSAGE),
+        refused("key that is not on the curve", not_on_curve(), good),
+        refused("all zeros", [0; 32], [0; 64]),
+    ];
+    cases.extend(small_order_cases(secret, key, nonce, r));
+    cases
+}
+
+fn small_order_cases(secret: Scalar, key: [u8; 32], nonce: Scalar, r: [u8; 32]) -> [Case; 4] {
+    let identity = EdwardsPoint::identity().compress().to_bytes();
+    let twin = identity_not_canonical();
+    let without_nonce = |r: &[u8; 32]| respond(secret, Scalar::ZERO, r, &key, &MESSAGE);
+    [
+        refused(
+            "small-order key, identity R, S = 0",
+            identity,
+            join(&identity, &[0; 32]),
+        ),
+        refused(
+            "honest key, identity R, S = k a",
+            key,
+            without_nonce(&identity),
+        ),
+        refused(
+            "small-order key that is not canonical",
+            twin,
+            join(&r, nonce.as_bytes()),
+        ),
+        refused(
+            "R of small order that is not canonical",
+            key,
+            without_nonce(&twin),
+        ),
     ]
 }
 

@@ -30,7 +30,15 @@ pub fn small_scene() -> Scene {
 }
 
 /// Everything that tells two situations apart.
-type Fingerprint = (Vec<u8>, Option<u128>, usize, Vec<Key32>, Vec<u128>, u64, u64);
+type Fingerprint = (
+    Vec<u8>,
+    Option<u128>,
+    usize,
+    Vec<Key32>,
+    Vec<u128>,
+    u64,
+    u64,
+);
 
 #[derive(Clone)]
 pub struct Node {
@@ -77,7 +85,15 @@ impl Node {
         // Rent is a function of the state, so only what is still inside tells situations apart.
         let inside = self.lamports.0 - self.lamports.1.values().sum::<u64>();
         let tokens = self.state.tokens.map(d402_settlement::Units::get);
-        (account, tokens, self.moment, self.frozen.clone(), totals, inside, 0)
+        (
+            account,
+            tokens,
+            self.moment,
+            self.frozen.clone(),
+            totals,
+            inside,
+            0,
+        )
     }
 }
 
@@ -139,16 +155,26 @@ fn toggle(scene: &mut Scene, who: Key32) -> bool {
 
 fn check(scene: &Scene) {
     scene.check_money();
-    let worker = scene.paid_to(WORKER, TransferKind::Worker)
-        + scene.paid_to(WORKER, TransferKind::Credit);
-    assert!(worker <= 2, "the worker was paid {worker} for one receipt of 2");
+    let worker =
+        scene.paid_to(WORKER, TransferKind::Worker) + scene.paid_to(WORKER, TransferKind::Credit);
+    assert!(
+        worker <= 2,
+        "the worker was paid {worker} for one receipt of 2"
+    );
     assert!(scene.settled_times <= 1, "one receipt, settled twice");
     let back: u64 = scene.lamports_out.values().sum();
-    assert!(back <= scene.lamports_in, "more rent came back than went in");
+    assert!(
+        back <= scene.lamports_in,
+        "more rent came back than went in"
+    );
     let nothing_left = scene.state.account == VaultAccount::Absent && scene.state.tokens.is_none();
     if nothing_left {
         assert_eq!(back, scene.lamports_in, "rent was lost");
-        assert_eq!(scene.lamports_out.len(), usize::from(back > 0), "somebody else got rent");
+        assert_eq!(
+            scene.lamports_out.len(),
+            usize::from(back > 0),
+            "somebody else got rent"
+        );
     }
 }
 
@@ -159,6 +185,10 @@ fn m1_m2_m4_hold_in_every_reachable_state_of_a_small_vault() {
         .iter()
         .filter(|node| matches!(node.state.account, VaultAccount::Settled(_)))
         .count();
-    assert!(all.len() > 5_000, "only {} states: the model explores too little", all.len());
+    assert!(
+        all.len() > 5_000,
+        "only {} states: the model explores too little",
+        all.len()
+    );
     assert!(settled > 1_000, "only {settled} settled states");
 }

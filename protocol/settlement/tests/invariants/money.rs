@@ -229,7 +229,7 @@ fn m1d_a_million_random_rows_round_as_the_spec_says() {
         let rows: Vec<Row> = (1u8..=16)
             .map(|i| {
                 let amount = (random.next() >> (random.next() % 64)).max(1);
-                let role = if random.next() % 4 == 0 {
+                let role = if random.next().is_multiple_of(4) {
                     Role::Validator
                 } else {
                     Role::Worker
@@ -342,7 +342,8 @@ fn outcome_paid_needs_a_worker_and_outcome_rejected_none() {
     let terms = base_terms(validators(1, 1).0.hash());
     let judged = Rows::new(&[judge(JUDGE, 1)]).unwrap();
     let worked = Rows::new(&[worker(WORKER, 1)]).unwrap();
-    let of = |rows: &Rows, outcome| plan(&terms, rows, outcome, units(10_000)).map(|plan| plan.owed);
+    let of =
+        |rows: &Rows, outcome| plan(&terms, rows, outcome, units(10_000)).map(|plan| plan.owed);
     assert_eq!(
         of(&judged, Outcome::Paid),
         Err(PlanRefusal::PaidWithoutWorker)

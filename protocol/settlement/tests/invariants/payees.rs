@@ -56,7 +56,10 @@ fn m6a_a_refund_target_that_cannot_be_paid_does_not_block_the_workers() {
     scene.frozen.push(BUYER);
     scene.settle(&paid(&rows()), ISSUED + 30).unwrap();
     assert_eq!(scene.paid_to(WORKER, TransferKind::Worker), 2_701);
-    assert_eq!(scene.sweep(ISSUED + 31), Err(Refusal::Unpayable { to: BUYER }));
+    assert_eq!(
+        scene.sweep(ISSUED + 31),
+        Err(Refusal::Unpayable { to: BUYER })
+    );
     scene.frozen.clear();
     scene.sweep(ISSUED + 32).unwrap();
     assert_eq!(scene.state.tokens, None);
@@ -70,7 +73,9 @@ fn a_wallet_with_two_roles_is_paid_both_and_claims_both_at_once() {
     });
     scene.open(10_000, ISSUED).unwrap();
     scene.frozen.push(WORKER);
-    let effects = scene.settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30).unwrap();
+    let effects = scene
+        .settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30)
+        .unwrap();
     assert_eq!(effects.credits.len(), 3);
     scene.frozen.clear();
     scene.claim(WORKER, ISSUED + 31).unwrap();
@@ -83,8 +88,13 @@ fn a_wallet_with_two_roles_is_paid_both_and_claims_both_at_once() {
 fn a_credit_that_cannot_be_paid_yet_stays_a_credit() {
     let mut scene = Scene::funded(3, 4, 10_000);
     scene.frozen.push(WORKER);
-    scene.settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30).unwrap();
-    assert_eq!(scene.claim(WORKER, ISSUED + 31), Err(Refusal::Unpayable { to: WORKER }));
+    scene
+        .settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30)
+        .unwrap();
+    assert_eq!(
+        scene.claim(WORKER, ISSUED + 31),
+        Err(Refusal::Unpayable { to: WORKER })
+    );
     assert_eq!(scene.sweep(ISSUED + 31), Err(Refusal::NothingToSweep));
     assert_eq!(scene.credits(), 900);
 }
@@ -117,14 +127,19 @@ fn a_state_account_survives_its_bytes_and_no_other_bytes_are_one() {
             (10, CodecFault::Status { got: 7 }),
         ] {
             let mut other = bytes.as_slice().to_vec();
-            let Some(byte) = other.get_mut(at) else { continue };
+            let Some(byte) = other.get_mut(at) else {
+                continue;
+            };
             *byte = if at == 10 { 7 } else { 0 };
             assert_eq!(decode(&other), Err(fault));
         }
     }
     let elsewhere = Scene::with(3, 4, |terms| terms.salt = [0; 32]).state.site;
     let bytes = forms[2].encode_account().unwrap();
-    let site = d402_settlement::ledger::VaultSite { bump: scene.state.site.bump, ..elsewhere };
+    let site = d402_settlement::ledger::VaultSite {
+        bump: scene.state.site.bump,
+        ..elsewhere
+    };
     let foreign = VaultState::decode_account(site, bytes.as_slice(), None);
     assert_eq!(foreign, Err(CodecFault::WrongTerms));
     assert!(matches!(forms[2].account, VaultAccount::Settled(_)));

@@ -15,14 +15,24 @@ fn m7a_a_receipt_of_another_program_cluster_task_or_term_is_refused() {
     let receipt = paid(&[worker(WORKER, 5_000)]);
     let target = Scene::new(2, 3);
     let site = target.state.site;
-    let other_program = Domain { program: key(0xA2), ..DOMAIN };
-    let other_genesis = Domain { genesis: [0xEF; 32], ..DOMAIN };
+    let other_program = Domain {
+        program: key(0xA2),
+        ..DOMAIN
+    };
+    let other_genesis = Domain {
+        genesis: [0xEF; 32],
+        ..DOMAIN
+    };
     let hash = target.terms.hash(&DOMAIN);
     let mut foreign = vec![
         settlement_digest(&other_program, &hash, &receipt),
         settlement_digest(&DOMAIN, &target.terms.hash(&other_program), &receipt),
         settlement_digest(&DOMAIN, &target.terms.hash(&other_genesis), &receipt),
-        settlement_digest(&Domain::SIMULATED, &target.terms.hash(&Domain::SIMULATED), &receipt),
+        settlement_digest(
+            &Domain::SIMULATED,
+            &target.terms.hash(&Domain::SIMULATED),
+            &receipt,
+        ),
     ];
     // Every single byte of the terms is under the signature: set, task, salt, rates, times, all of it.
     for byte in 0..304 {
@@ -34,8 +44,7 @@ fn m7a_a_receipt_of_another_program_cluster_task_or_term_is_refused() {
     for digest in foreign {
         let mut scene = Scene::funded(2, 3, 10_000);
         let signatures = sign(&scene.keys, digest, &[0, 1]);
-        let approvals =
-            Approvals::check(&scene.set, digest, &signatures, &StrictEd25519).unwrap();
+        let approvals = Approvals::check(&scene.set, digest, &signatures, &StrictEd25519).unwrap();
         let outcome = scene.settle_with(&receipt, &approvals, ISSUED + 30);
         assert_eq!(outcome, Err(Refusal::WrongDigest));
         // Nor do those signatures pass as signatures over the right digest.
@@ -50,19 +59,28 @@ fn m7a_every_part_of_a_receipt_is_under_the_signature() {
     let scene = Scene::new(2, 3);
     let base = paid(&[worker(WORKER, 5_000), judge(JUDGE, 300)]);
     let mut variants = vec![base, rejected(&[worker(WORKER, 5_000), judge(JUDGE, 300)])];
-    variants.push(d402_settlement::Settlement { receipt_cid: ReceiptCid([8; 32]), ..base });
+    variants.push(d402_settlement::Settlement {
+        receipt_cid: ReceiptCid([8; 32]),
+        ..base
+    });
     for rows in [
         vec![worker(WORKER, 5_001), judge(JUDGE, 300)],
         vec![worker(WORKER, 5_000), judge(JUDGE, 299)],
         vec![worker(WORKER, 5_000), worker(JUDGE, 300)],
         vec![worker(WORKER_2, 5_000), judge(JUDGE, 300)],
         vec![worker(WORKER, 5_000)],
-        vec![worker(WORKER, 5_000), judge(JUDGE, 300), judge(key(0x21), 1)],
+        vec![
+            worker(WORKER, 5_000),
+            judge(JUDGE, 300),
+            judge(key(0x21), 1),
+        ],
     ] {
         variants.push(paid(&rows));
     }
-    let digests: std::collections::BTreeSet<_> =
-        variants.iter().map(|receipt| scene.digest(receipt)).collect();
+    let digests: std::collections::BTreeSet<_> = variants
+        .iter()
+        .map(|receipt| scene.digest(receipt))
+        .collect();
     assert_eq!(digests.len(), variants.len(), "two receipts share a digest");
 }
 
@@ -70,7 +88,12 @@ fn m7a_every_part_of_a_receipt_is_under_the_signature() {
 fn m7a_the_set_hash_names_threshold_size_and_members() {
     let keys: Vec<Key32> = (1..=4).map(key).collect();
     let hash = |m, keys: &[Key32]| ValidatorSet::new(m, keys).unwrap().hash();
-    let all = [hash(3, &keys), hash(4, &keys), hash(3, &keys[..3]), hash(3, &keys[1..])];
+    let all = [
+        hash(3, &keys),
+        hash(4, &keys),
+        hash(3, &keys[..3]),
+        hash(3, &keys[1..]),
+    ];
     let distinct: std::collections::BTreeSet<_> = all.iter().collect();
     assert_eq!(distinct.len(), 4);
 }
@@ -79,16 +102,28 @@ fn m7a_the_set_hash_names_threshold_size_and_members() {
 fn m7a_the_vault_address_depends_on_terms_cluster_and_program() {
     let scene = Scene::new(2, 3);
     let elsewhere = [
-        Domain { program: key(0xA2), ..DOMAIN },
-        Domain { genesis: [0xEF; 32], ..DOMAIN },
+        Domain {
+            program: key(0xA2),
+            ..DOMAIN
+        },
+        Domain {
+            genesis: [0xEF; 32],
+            ..DOMAIN
+        },
         Domain::SIMULATED,
     ];
     for domain in elsewhere {
         let site = VaultSite::of(&domain, &scene.terms).unwrap();
         assert_ne!(site.vault, scene.state.site.vault);
     }
-    let other = Terms { salt: [9; 32], ..scene.terms };
-    assert_ne!(VaultSite::of(&DOMAIN, &other).unwrap().vault, scene.state.site.vault);
+    let other = Terms {
+        salt: [9; 32],
+        ..scene.terms
+    };
+    assert_ne!(
+        VaultSite::of(&DOMAIN, &other).unwrap().vault,
+        scene.state.site.vault
+    );
 }
 
 #[test]
@@ -110,10 +145,18 @@ fn m7b_an_envelope_signature_is_never_a_settlement_signature() {
         digest.to_vec(),
     ]
     .concat();
-    assert!(preimage.len() > 32, "the shortest envelope pre-image is {}", preimage.len());
+    assert!(
+        preimage.len() > 32,
+        "the shortest envelope pre-image is {}",
+        preimage.len()
+    );
     let signature = scene.keys[0].sign(&preimage).to_bytes();
     let hashed = d402_settlement::Key32(digest);
-    for message in [digest, *hashed.as_bytes(), preimage[..32].try_into().unwrap()] {
+    for message in [
+        digest,
+        *hashed.as_bytes(),
+        preimage[..32].try_into().unwrap(),
+    ] {
         let outcome = Approvals::check(&scene.set, message, &[(0, signature)], &StrictEd25519);
         assert_eq!(outcome, Err(ApprovalFault::BadSignature { index: 0 }));
     }
@@ -138,11 +181,18 @@ fn threat_26_the_small_order_key_that_plain_verify_accepts_is_refused() {
         .filter(|case| !case.valid)
         .filter(|case| {
             VerifyingKey::from_bytes(case.key.as_bytes()).is_ok_and(|key| {
-                key.verify(&case.message, &Signature::from_bytes(&case.signature)).is_ok()
+                key.verify(&case.message, &Signature::from_bytes(&case.signature))
+                    .is_ok()
             })
         })
         .map(|case| case.name)
         .collect();
-    assert!(lenient.contains(&"small-order key, identity R, S = 0"), "{lenient:?}");
-    assert!(lenient.contains(&"honest key, identity R, S = k a"), "{lenient:?}");
+    assert!(
+        lenient.contains(&"small-order key, identity R, S = 0"),
+        "{lenient:?}"
+    );
+    assert!(
+        lenient.contains(&"honest key, identity R, S = k a"),
+        "{lenient:?}"
+    );
 }

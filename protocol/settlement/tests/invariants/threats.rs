@@ -12,14 +12,26 @@ fn threat_01_rent_recovery_does_not_replay_the_receipt() {
     let receipt = paid(&[worker(WORKER, 2_000)]);
     scene.settle(&receipt, ISSUED + 30).unwrap();
     let from = at(REFUND_AFTER);
-    let early = Err(Refusal::TooEarly { now: at(REFUND_AFTER - 1), from });
+    let early = Err(Refusal::TooEarly {
+        now: at(REFUND_AFTER - 1),
+        from,
+    });
     assert_eq!(scene.close(REFUND_AFTER - 1), early);
     scene.deposit(10_000, REFUND_AFTER - 1).unwrap();
-    assert_eq!(scene.open(0, REFUND_AFTER - 1), Err(Refusal::AlreadySettled));
-    assert_eq!(scene.settle(&receipt, REFUND_AFTER - 1), Err(Refusal::AlreadySettled));
+    assert_eq!(
+        scene.open(0, REFUND_AFTER - 1),
+        Err(Refusal::AlreadySettled)
+    );
+    assert_eq!(
+        scene.settle(&receipt, REFUND_AFTER - 1),
+        Err(Refusal::AlreadySettled)
+    );
     // Once the state may go, the receipt is too late for ever.
     scene.close(REFUND_AFTER).unwrap();
-    let late = Err(Refusal::TooLate { now: from, until: from });
+    let late = Err(Refusal::TooLate {
+        now: from,
+        until: from,
+    });
     assert_eq!(scene.open(0, REFUND_AFTER), late);
     assert_eq!(scene.settle(&receipt, REFUND_AFTER), Err(Refusal::NotOpen));
     assert_eq!(scene.paid_to(WORKER, TransferKind::Worker), 1_800);
@@ -44,7 +56,12 @@ fn threat_06_invalid_terms_do_not_trap_the_deposit() {
 fn threat_17_a_payee_that_cannot_be_paid_becomes_a_credit_and_aborts_nothing() {
     let mut scene = Scene::funded(3, 4, 10_000);
     scene.frozen.push(WORKER);
-    scene.settle(&paid(&[worker(WORKER, 1_000), worker(WORKER_2, 1_000)]), ISSUED + 30).unwrap();
+    scene
+        .settle(
+            &paid(&[worker(WORKER, 1_000), worker(WORKER_2, 1_000)]),
+            ISSUED + 30,
+        )
+        .unwrap();
     assert_eq!(scene.paid_to(WORKER, TransferKind::Worker), 0);
     assert_eq!(scene.paid_to(WORKER_2, TransferKind::Worker), 900);
     assert_eq!(scene.credits(), 900);
@@ -66,9 +83,16 @@ fn threat_21_a_missing_payee_account_is_never_made_with_somebody_elses_rent() {
     let mut scene = Scene::funded(3, 4, 10_000);
     scene.frozen.push(WORKER);
     let before = scene.lamports_in;
-    let effects = scene.settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30).unwrap();
+    let effects = scene
+        .settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30)
+        .unwrap();
     assert_eq!(scene.lamports_in, before, "settling costs no rent");
-    assert!(effects.transfers.iter().all(|transfer| transfer.to != WORKER));
+    assert!(
+        effects
+            .transfers
+            .iter()
+            .all(|transfer| transfer.to != WORKER)
+    );
     assert_eq!(effects.credits.as_slice()[0].amount, units(900));
 }
 
@@ -76,7 +100,9 @@ fn threat_21_a_missing_payee_account_is_never_made_with_somebody_elses_rent() {
 fn threat_22_a_blocked_refund_target_blocks_nobody_and_can_be_retried_for_ever() {
     let mut scene = Scene::funded(3, 4, 10_000);
     scene.frozen.push(BUYER);
-    scene.settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30).unwrap();
+    scene
+        .settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30)
+        .unwrap();
     assert_eq!(scene.paid_to(WORKER, TransferKind::Worker), 900);
     for now in [ISSUED + 31, REFUND_AFTER, CREDITS_UNTIL] {
         assert_eq!(scene.sweep(now), Err(Refusal::Unpayable { to: BUYER }));
@@ -95,8 +121,14 @@ fn threat_23_calling_work_a_validator_fee_does_not_dodge_the_commission() {
     assert_eq!(honest.commission, units(500));
     let relabelled = Rows::new(&[worker(WORKER, 1), judge(WORKER_2, 4_999)]).unwrap();
     let total = units(4_999);
-    let over = PlanRefusal::ValidatorsOverCap { total, cap: units(1_000) };
-    assert_eq!(plan(&terms, &relabelled, Outcome::Paid, units(10_000)), Err(over));
+    let over = PlanRefusal::ValidatorsOverCap {
+        total,
+        cap: units(1_000),
+    };
+    assert_eq!(
+        plan(&terms, &relabelled, Outcome::Paid, units(10_000)),
+        Err(over)
+    );
     // The role is under the signature: the same money in another role is another message.
     let scene = Scene::new(1, 1);
     let a = scene.digest(&paid(&[worker(WORKER, 5), judge(WORKER_2, 5)]));
@@ -107,7 +139,12 @@ fn threat_23_calling_work_a_validator_fee_does_not_dodge_the_commission() {
 #[test]
 fn threat_25_validators_are_paid_for_a_rejection_and_nobody_else_is() {
     let mut scene = Scene::funded(3, 4, 10_000);
-    scene.settle(&rejected(&[judge(JUDGE, 600), judge(key(0x21), 400)]), ISSUED + 30).unwrap();
+    scene
+        .settle(
+            &rejected(&[judge(JUDGE, 600), judge(key(0x21), 400)]),
+            ISSUED + 30,
+        )
+        .unwrap();
     assert_eq!(scene.paid_to(JUDGE, TransferKind::Validator), 600);
     assert_eq!(scene.paid_to(BUYER, TransferKind::Refund), 9_000);
     assert_eq!(scene.paid.len(), 3, "no commission and no fee");
@@ -135,13 +172,17 @@ fn threat_42_no_exit_taken_before_refund_after_makes_settle_impossible() {
         assert!(scene.lapse(now).is_err());
     }
     scene.open(0, REFUND_AFTER - 1).unwrap();
-    scene.settle(&paid(&[worker(WORKER, 1_000)]), REFUND_AFTER - 1).unwrap();
+    scene
+        .settle(&paid(&[worker(WORKER, 1_000)]), REFUND_AFTER - 1)
+        .unwrap();
 }
 
 #[test]
 fn threat_52_one_unit_of_dust_does_not_hold_the_rent_of_a_settled_vault() {
     let mut scene = Scene::funded(3, 4, 10_000);
-    scene.settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30).unwrap();
+    scene
+        .settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30)
+        .unwrap();
     scene.deposit(1, REFUND_AFTER - 1).unwrap();
     scene.close(REFUND_AFTER).unwrap();
     assert_eq!(scene.state.account, VaultAccount::Absent);
@@ -172,6 +213,11 @@ fn threat_62_the_largest_solana_amounts_settle_without_overflow() {
         scene.settle(&over, ISSUED + 30),
         Err(Refusal::Plan(PlanRefusal::OverBudget { .. }))
     ));
-    scene.settle(&paid(&[worker(WORKER, half + 1), judge(JUDGE, half)]), ISSUED + 30).unwrap();
+    scene
+        .settle(
+            &paid(&[worker(WORKER, half + 1), judge(JUDGE, half)]),
+            ISSUED + 30,
+        )
+        .unwrap();
     assert_eq!(scene.paid.values().sum::<u128>(), u128::from(u64::MAX));
 }

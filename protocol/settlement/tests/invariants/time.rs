@@ -24,7 +24,13 @@ fn m4a_at_refund_after_minus_one_only_settle_and_at_refund_after_only_sweep() {
             assert_eq!(swept, Err(Refusal::TooEarly { now: at(now), from }));
         } else {
             let until = at(REFUND_AFTER);
-            assert_eq!(settled, Err(Refusal::TooLate { now: at(now), until }));
+            assert_eq!(
+                settled,
+                Err(Refusal::TooLate {
+                    now: at(now),
+                    until
+                })
+            );
         }
     }
 }
@@ -47,51 +53,95 @@ proptest! {
 fn m4b_the_tombstone_stays_until_refund_after_and_while_there_are_credits() {
     let mut scene = Scene::funded(3, 4, 10_000);
     scene.frozen.push(WORKER);
-    scene.settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30).unwrap();
+    scene
+        .settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30)
+        .unwrap();
     for now in [ISSUED + 31, ISSUED + 120, SETTLE_BY, REFUND_AFTER - 1] {
         let from = at(REFUND_AFTER);
-        assert_eq!(scene.close(now), Err(Refusal::TooEarly { now: at(now), from }));
+        assert_eq!(
+            scene.close(now),
+            Err(Refusal::TooEarly { now: at(now), from })
+        );
         assert_eq!(scene.close_unfunded(now), Err(Refusal::AlreadySettled));
         assert_eq!(scene.open(0, now), Err(Refusal::AlreadySettled));
         assert!(scene.is_settled());
     }
     let total = units(900);
-    assert_eq!(scene.close(REFUND_AFTER), Err(Refusal::CreditsOutstanding { total }));
+    assert_eq!(
+        scene.close(REFUND_AFTER),
+        Err(Refusal::CreditsOutstanding { total })
+    );
     scene.frozen.clear();
     scene.claim(WORKER, REFUND_AFTER).unwrap();
     scene.close(REFUND_AFTER).unwrap();
 }
 
+type Change = fn(&mut Terms, Key32);
+
 /// One broken rule each, in the order of the spec, with the refusal it must give.
-fn broken_terms() -> Vec<(NotSettleable, fn(&mut Terms, Key32))> {
+fn broken_terms() -> Vec<(NotSettleable, Change)> {
     vec![
         (NotSettleable::Version { got: 0 }, |t, _| t.version = 0),
         (NotSettleable::Version { got: 2 }, |t, _| t.version = 2),
         (NotSettleable::Reserved, |t, _| t.reserved = 1),
         (NotSettleable::OnSilence { got: 2 }, |t, _| t.on_silence = 2),
-        (NotSettleable::CommissionBps { got: 2_001 }, |t, _| t.commission_bps = Bps(2_001)),
-        (NotSettleable::GatewayFeeBps { got: 65_535 }, |t, _| t.gateway_fee_bps = Bps(65_535)),
-        (NotSettleable::CommissionPayee, |t, _| t.commission_payee = Key32::ZERO),
-        (NotSettleable::CommissionPayee, |t, _| t.commission_bps = Bps(0)),
-        (NotSettleable::GatewayFeePayee, |t, _| t.gateway_fee_payee = Key32::ZERO),
-        (NotSettleable::GatewayFeePayee, |t, _| t.gateway_fee_bps = Bps(0)),
-        (NotSettleable::NoBudget, |t, _| (t.budget, t.validator_fee_cap) = (0, 0)),
-        (NotSettleable::ValidatorFeeCap { cap: 5_001, budget: 10_001 }, |t, _| {
-            (t.budget, t.validator_fee_cap) = (10_001, 5_001);
+        (NotSettleable::CommissionBps { got: 2_001 }, |t, _| {
+            t.commission_bps = Bps(2_001)
         }),
-        (NotSettleable::IssuedBeforeEpoch, |t, _| t.issued_at = at(-1)),
-        (NotSettleable::IssuedBeforeEpoch, |t, _| t.issued_at = at(i64::MIN)),
+        (NotSettleable::GatewayFeeBps { got: 65_535 }, |t, _| {
+            t.gateway_fee_bps = Bps(65_535)
+        }),
+        (NotSettleable::CommissionPayee, |t, _| {
+            t.commission_payee = Key32::ZERO
+        }),
+        (NotSettleable::CommissionPayee, |t, _| {
+            t.commission_bps = Bps(0)
+        }),
+        (NotSettleable::GatewayFeePayee, |t, _| {
+            t.gateway_fee_payee = Key32::ZERO
+        }),
+        (NotSettleable::GatewayFeePayee, |t, _| {
+            t.gateway_fee_bps = Bps(0)
+        }),
+        (NotSettleable::NoBudget, |t, _| {
+            (t.budget, t.validator_fee_cap) = (0, 0)
+        }),
+        (
+            NotSettleable::ValidatorFeeCap {
+                cap: 5_001,
+                budget: 10_001,
+            },
+            |t, _| {
+                (t.budget, t.validator_fee_cap) = (10_001, 5_001);
+            },
+        ),
+        (NotSettleable::IssuedBeforeEpoch, |t, _| {
+            t.issued_at = at(-1)
+        }),
+        (NotSettleable::IssuedBeforeEpoch, |t, _| {
+            t.issued_at = at(i64::MIN)
+        }),
         (NotSettleable::SettleBy, |t, _| t.settle_by = t.issued_at),
         (NotSettleable::GraceTooShort, |t, _| {
             t.refund_after = at(t.settle_by.0 + MIN_GRACE_S - 1);
         }),
-        (NotSettleable::LivesTooLong, |t, _| t.refund_after = at(t.issued_at.0 + MAX_LIFE_S + 1)),
-        (NotSettleable::LivesTooLong, |t, _| t.refund_after = at(i64::MAX)),
+        (NotSettleable::LivesTooLong, |t, _| {
+            t.refund_after = at(t.issued_at.0 + MAX_LIFE_S + 1)
+        }),
+        (NotSettleable::LivesTooLong, |t, _| {
+            t.refund_after = at(i64::MAX)
+        }),
         (NotSettleable::NoMint, |t, _| t.mint = Key32::ZERO),
         (NotSettleable::NoRefundTo, |t, _| t.refund_to = Key32::ZERO),
-        (NotSettleable::NoValidatorSet, |t, _| t.validator_set = SetHash::ZERO),
-        (NotSettleable::RefundToForbidden, |t, _| t.refund_to = t.mint),
-        (NotSettleable::RefundToForbidden, |t, program| t.refund_to = program),
+        (NotSettleable::NoValidatorSet, |t, _| {
+            t.validator_set = SetHash::ZERO
+        }),
+        (NotSettleable::RefundToForbidden, |t, _| {
+            t.refund_to = t.mint
+        }),
+        (NotSettleable::RefundToForbidden, |t, program| {
+            t.refund_to = program
+        }),
     ]
 }
 
@@ -165,7 +215,12 @@ fn what_was_settleable_stays_settleable() {
 #[test]
 fn open_takes_money_until_settle_by_and_terms_until_refund_after() {
     let open = |amount, now| Scene::new(3, 4).open(amount, now).map(|_| ());
-    let late = |now, until| Err(Refusal::TooLate { now: at(now), until: at(until) });
+    let late = |now, until| {
+        Err(Refusal::TooLate {
+            now: at(now),
+            until: at(until),
+        })
+    };
     assert_eq!(open(1, SETTLE_BY - 1), Ok(()));
     assert_eq!(open(1, SETTLE_BY), late(SETTLE_BY, SETTLE_BY));
     assert_eq!(open(0, REFUND_AFTER - 1), Ok(()));
@@ -179,7 +234,15 @@ fn open_wants_an_allowed_mint_and_a_published_set() {
     let open = |mint_allowed, set| {
         let amount = units(1);
         Scene::new(3, 4)
-            .run(&Command::Open { terms: &terms, amount, mint_allowed, set }, ISSUED)
+            .run(
+                &Command::Open {
+                    terms: &terms,
+                    amount,
+                    mint_allowed,
+                    set,
+                },
+                ISSUED,
+            )
             .map(|effects| effects.terms_published)
     };
     assert_eq!(open(false, Some(&scene.set)), Err(Refusal::MintNotAllowed));
@@ -191,11 +254,17 @@ fn open_wants_an_allowed_mint_and_a_published_set() {
 #[test]
 fn opening_twice_changes_nothing_but_the_money_paid_in() {
     let mut scene = Scene::new(3, 4);
-    assert!(scene.open(0, ISSUED).unwrap().terms_published, "a stranger opens first");
+    assert!(
+        scene.open(0, ISSUED).unwrap().terms_published,
+        "a stranger opens first"
+    );
     let lamports = scene.lamports_in;
     let effects = scene.open(700, ISSUED + 1).unwrap();
     assert!(!effects.terms_published);
-    assert_eq!((scene.lamports_in, scene.state.balance()), (lamports, units(700)));
+    assert_eq!(
+        (scene.lamports_in, scene.state.balance()),
+        (lamports, units(700))
+    );
 }
 
 #[test]
@@ -203,7 +272,9 @@ fn a_late_open_can_still_be_settled_before_refund_after() {
     let mut scene = Scene::new(3, 4);
     scene.deposit(10_000, ISSUED + 1).unwrap();
     scene.open(0, REFUND_AFTER - 1).unwrap();
-    scene.settle(&paid(&[worker(WORKER, 1_000)]), REFUND_AFTER - 1).unwrap();
+    scene
+        .settle(&paid(&[worker(WORKER, 1_000)]), REFUND_AFTER - 1)
+        .unwrap();
 }
 
 #[test]
@@ -211,7 +282,9 @@ fn credits_are_claimed_for_180_days_and_then_lapse() {
     let settled = || {
         let mut scene = Scene::funded(3, 4, 10_000);
         scene.frozen.push(WORKER);
-        scene.settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30).unwrap();
+        scene
+            .settle(&paid(&[worker(WORKER, 1_000)]), ISSUED + 30)
+            .unwrap();
         scene.frozen.clear();
         scene
     };
@@ -220,7 +293,10 @@ fn credits_are_claimed_for_180_days_and_then_lapse() {
     assert!(settled().claim(WORKER, last).is_ok());
     let late = Err(Refusal::TooLate { now: until, until });
     assert_eq!(settled().claim(WORKER, CREDITS_UNTIL), late);
-    let early = Err(Refusal::TooEarly { now: at(last), from });
+    let early = Err(Refusal::TooEarly {
+        now: at(last),
+        from,
+    });
     assert_eq!(settled().lapse(last), early);
     let mut scene = settled();
     assert_eq!(scene.lapse(CREDITS_UNTIL).unwrap().lapsed, units(900));

@@ -297,6 +297,10 @@ impl Driver {
     /// Answers what is being worked on, closes connections, keeps the peers. Bounded in time.
     async fn wind_down(mut self) {
         self.links.commands.close();
+        // Commands that were already queued are dropped, which tells their senders.
+        while let Ok(command) = self.links.commands.try_recv() {
+            drop(command);
+        }
         self.rpc.close();
         if self.rpc.is_answering() {
             let grace = self.config.timings.shutdown_grace;

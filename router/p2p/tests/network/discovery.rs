@@ -186,6 +186,23 @@ async fn a_full_node_refuses_further_connections_and_serves_those_it_has() {
 }
 
 #[tokio::test]
+async fn a_peer_that_drops_every_connection_is_dialled_with_growing_pauses() {
+    let mut full = config(&[TCP], &[]);
+    full.connections.inbound = 1;
+    let server = start(fresh(), full).await;
+    let first = start(fresh(), config(&[TCP], &[&server.address()])).await;
+    connected(&first, server.peer()).await;
+    let began = tokio::time::Instant::now();
+    let second = start(fresh(), config(&[TCP], &[&server.address()])).await;
+    let refused = server.net.metrics().inbound_connections_failed;
+    until(|| async { server.net.metrics().inbound_connections_failed >= refused + 6 }).await;
+    // Five pauses of at least half of 50, 100, 200, 200 and 200 ms.
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(375), "{took:?}");
+    soon(second.net.shutdown()).await;
+}
+
+#[tokio::test]
 async fn an_answer_being_worked_on_is_still_given_during_a_shutdown() {
     let mut server = start(fresh(), config(&[TCP], &[])).await;
     let to = server.address();

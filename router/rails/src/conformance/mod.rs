@@ -116,13 +116,19 @@ pub struct Nonconforming {
 /// # Errors
 /// [`Nonconforming`].
 pub async fn rail_conformance(rail: &dyn Rail, harness: &dyn Harness) -> Result<(), Nonconforming> {
-    let scene = |case| Scene { case, rail, harness };
+    let scene = |case| Scene {
+        case,
+        rail,
+        harness,
+    };
     payments::a_payment_is_verified_without_effect_and_funds_once(&scene("pay")).await?;
-    payments::a_payment_that_does_not_fit_is_refused_with_the_right_fault(&scene("bad payments")).await?;
+    payments::a_payment_that_does_not_fit_is_refused_with_the_right_fault(&scene("bad payments"))
+        .await?;
     payments::a_payment_that_never_came_becomes_impossible(&scene("impossible")).await?;
     payments::a_second_payer_gives_to_refund_to(&scene("double pay")).await?;
     payments::an_underpaid_vault_settles_after_a_top_up(&scene("underpaid")).await?;
     settlements::a_receipt_pays_its_rows_once_and_refunds_the_rest(&scene("settle")).await?;
+    settlements::a_second_receipt_is_refused_for_ever(&scene("second receipt")).await?;
     settlements::too_few_signatures_move_nothing(&scene("threshold")).await?;
     settlements::a_rejected_task_is_refunded_at_once(&scene("rejected")).await?;
     settlements::an_unpayable_payee_is_credited_and_claims_later(&scene("credit")).await?;
@@ -143,17 +149,42 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn expect(&self, holds: bool, expected: &'static str, got: &dyn std::fmt::Debug) -> Result<(), Nonconforming> {
-        if holds { Ok(()) } else { Err(Nonconforming { case: self.case, expected, got: format!("{got:?}") }) }
+    fn expect(
+        &self,
+        holds: bool,
+        expected: &'static str,
+        got: &dyn std::fmt::Debug,
+    ) -> Result<(), Nonconforming> {
+        if holds {
+            Ok(())
+        } else {
+            Err(Nonconforming {
+                case: self.case,
+                expected,
+                got: format!("{got:?}"),
+            })
+        }
     }
 
     /// The payment, which must verify.
-    async fn verified(&self, story: &Story, payload: &serde_json::Value) -> Result<VerifiedPayment, Nonconforming> {
+    async fn verified(
+        &self,
+        story: &Story,
+        payload: &serde_json::Value,
+    ) -> Result<VerifiedPayment, Nonconforming> {
         let answer = self.verify(story, payload).await?;
-        answer.map_err(|fault| Nonconforming { case: self.case, expected: "a payment that verifies", got: format!("{fault:?}") })
+        answer.map_err(|fault| Nonconforming {
+            case: self.case,
+            expected: "a payment that verifies",
+            got: format!("{fault:?}"),
+        })
     }
 
-    async fn verify(&self, story: &Story, payload: &serde_json::Value) -> Result<Result<VerifiedPayment, PaymentFault>, Nonconforming> {
+    async fn verify(
+        &self,
+        story: &Story,
+        payload: &serde_json::Value,
+    ) -> Result<Result<VerifiedPayment, PaymentFault>, Nonconforming> {
         self.known(self.rail.verify(payload, &story.terms).await)
     }
 
@@ -172,7 +203,11 @@ impl Scene<'_> {
         Ok(body)
     }
 
-    async fn deposit(&self, story: &Story, payment: &VerifiedPayment) -> Result<Deposit, Nonconforming> {
+    async fn deposit(
+        &self,
+        story: &Story,
+        payment: &VerifiedPayment,
+    ) -> Result<Deposit, Nonconforming> {
         self.known(self.rail.deposit(&story.terms, payment.payment_id).await)
     }
 
@@ -180,12 +215,22 @@ impl Scene<'_> {
         self.known(self.rail.vault(&story.terms).await)
     }
 
-    async fn expect_units(&self, story: &Story, account: &str, want: u128, expected: &'static str) -> Result<(), Nonconforming> {
+    async fn expect_units(
+        &self,
+        story: &Story,
+        account: &str,
+        want: u128,
+        expected: &'static str,
+    ) -> Result<(), Nonconforming> {
         let got = self.harness.units(story, account).await;
         self.expect(got == want, expected, &got)
     }
 
     fn known<T>(&self, answer: Result<T, RailError>) -> Result<T, Nonconforming> {
-        answer.map_err(|error| Nonconforming { case: self.case, expected: "an answer of the chain", got: format!("{error:?}") })
+        answer.map_err(|error| Nonconforming {
+            case: self.case,
+            expected: "an answer of the chain",
+            got: format!("{error:?}"),
+        })
     }
 }

@@ -36,7 +36,9 @@ impl BuyerAccount {
     /// The account of a 32-byte Ed25519 secret.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self { key: SigningKey::from_bytes(seed) }
+        Self {
+            key: SigningKey::from_bytes(seed),
+        }
     }
 
     /// Its address.
@@ -66,7 +68,9 @@ impl BuyerAccount {
 
 impl fmt::Debug for BuyerAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BuyerAccount").field("address", &self.address()).finish_non_exhaustive()
+        f.debug_struct("BuyerAccount")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
     }
 }
 

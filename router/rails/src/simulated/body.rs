@@ -67,14 +67,16 @@ impl MoneyBody {
     /// # Errors
     /// [`BodyError`], first offending request.
     pub fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        let raw: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(|e| BodyError::Shape(Some(e)))?;
+        let raw: Vec<&RawValue> =
+            serde_json::from_slice(bytes).map_err(|e| BodyError::Shape(Some(e)))?;
         if raw.is_empty() || raw.len() > MAX_STEPS {
             return Err(BodyError::Shape(None));
         }
         let mut steps = Vec::with_capacity(raw.len());
         for (index, value) in raw.into_iter().enumerate() {
             let bytes = value.get().as_bytes().to_vec();
-            let rpc = d402_wire::decode(&bytes, MAX_BODY_BYTES).map_err(|source| BodyError::Request { index, source })?;
+            let rpc = d402_wire::decode(&bytes, MAX_BODY_BYTES)
+                .map_err(|source| BodyError::Request { index, source })?;
             if !moves_or_prepares_money(&rpc) {
                 return Err(BodyError::NotMoney { index });
             }
@@ -120,38 +122,68 @@ mod tests {
     use d402_objects::{Amount, Hex32};
 
     fn sweep() -> Rpc {
-        Rpc::Sweep { terms: "00".repeat(304) }
+        Rpc::Sweep {
+            terms: "00".repeat(304),
+        }
     }
 
     #[test]
     fn the_bytes_posted_are_the_bytes_that_were_planned_spaces_included() {
-        let text = format!("[ {{ \"params\" : {{\"terms\":\"{}\"}}, \"method\":\"sweep\" }} ]", "00".repeat(304));
+        let text = format!(
+            "[ {{ \"params\" : {{\"terms\":\"{}\"}}, \"method\":\"sweep\" }} ]",
+            "00".repeat(304)
+        );
         let body = MoneyBody::decode(text.as_bytes()).unwrap();
-        let [step] = body.steps() else { panic!("one step") };
+        let [step] = body.steps() else {
+            panic!("one step")
+        };
         assert_eq!(step.rpc, sweep());
-        assert!(text.as_bytes().windows(step.bytes.len()).any(|part| part == step.bytes));
+        assert!(
+            text.as_bytes()
+                .windows(step.bytes.len())
+                .any(|part| part == step.bytes)
+        );
         assert!(step.bytes.starts_with(b"{ \"params\""));
     }
 
     #[test]
     fn an_empty_and_an_overlong_list_are_refused_both_ways() {
         assert!(matches!(encode(&[]), Err(BodyError::Shape(None))));
-        assert!(matches!(encode(&vec![sweep(); MAX_STEPS + 1]), Err(BodyError::Shape(None))));
-        assert!(matches!(MoneyBody::decode(b"[]"), Err(BodyError::Shape(None))));
+        assert!(matches!(
+            encode(&vec![sweep(); MAX_STEPS + 1]),
+            Err(BodyError::Shape(None))
+        ));
+        assert!(matches!(
+            MoneyBody::decode(b"[]"),
+            Err(BodyError::Shape(None))
+        ));
         let five = serde_json::to_vec(&vec![sweep(); MAX_STEPS + 1]).unwrap();
-        assert!(matches!(MoneyBody::decode(&five), Err(BodyError::Shape(None))));
+        assert!(matches!(
+            MoneyBody::decode(&five),
+            Err(BodyError::Shape(None))
+        ));
     }
 
     #[test]
     fn a_stored_body_cannot_reach_the_faucet_or_a_switch() {
-        let mint = Rpc::Mint { to: Hex32::from_bytes([1; 32]), asset: Hex32::from_bytes([2; 32]), amount: Amount::from(1u64) };
+        let mint = Rpc::Mint {
+            to: Hex32::from_bytes([1; 32]),
+            asset: Hex32::from_bytes([2; 32]),
+            amount: Amount::from(1u64),
+        };
         let bytes = encode(&[sweep(), mint]).unwrap();
-        assert!(matches!(MoneyBody::decode(&bytes), Err(BodyError::NotMoney { index: 1 })));
+        assert!(matches!(
+            MoneyBody::decode(&bytes),
+            Err(BodyError::NotMoney { index: 1 })
+        ));
     }
 
     #[test]
     fn a_request_with_a_duplicate_key_is_refused() {
         let bytes = br#"[{"method":"sweep","method":"sweep","params":{"terms":""}}]"#;
-        assert!(matches!(MoneyBody::decode(bytes), Err(BodyError::Request { index: 0, .. })));
+        assert!(matches!(
+            MoneyBody::decode(bytes),
+            Err(BodyError::Request { index: 0, .. })
+        ));
     }
 }

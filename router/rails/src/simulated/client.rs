@@ -107,7 +107,11 @@ impl SimClient {
     /// # Errors
     /// As [`Self::call`].
     pub async fn post(&self, bytes: Vec<u8>) -> Result<RpcAnswer, ClientError> {
-        let request = self.http.post(self.rpc.clone()).header("content-type", "application/json").body(bytes);
+        let request = self
+            .http
+            .post(self.rpc.clone())
+            .header("content-type", "application/json")
+            .body(bytes);
         let response = request.send().await.map_err(ClientError::NoAnswer)?;
         let status = response.status();
         if status == StatusCode::BAD_REQUEST || status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -171,8 +175,15 @@ impl SimClient {
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub async fn payment(&self, payment_id: Hex32, valid_before: Option<i64>) -> Result<PaymentState, ClientError> {
-        let question = Rpc::PaymentStatus { payment_id, valid_before };
+    pub async fn payment(
+        &self,
+        payment_id: Hex32,
+        valid_before: Option<i64>,
+    ) -> Result<PaymentState, ClientError> {
+        let question = Rpc::PaymentStatus {
+            payment_id,
+            valid_before,
+        };
         if let RpcAnswer::Payment(state) = self.call(&question).await? {
             return Ok(state);
         }
@@ -183,8 +194,20 @@ impl SimClient {
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub async fn vault(&self, terms_hash: Hex32, pay_to: Hex32, asset: Hex32) -> Result<VaultView, ClientError> {
-        if let RpcAnswer::Vault(view) = self.call(&Rpc::Vault { terms_hash, pay_to, asset }).await? {
+    pub async fn vault(
+        &self,
+        terms_hash: Hex32,
+        pay_to: Hex32,
+        asset: Hex32,
+    ) -> Result<VaultView, ClientError> {
+        if let RpcAnswer::Vault(view) = self
+            .call(&Rpc::Vault {
+                terms_hash,
+                pay_to,
+                asset,
+            })
+            .await?
+        {
             return Ok(view);
         }
         Err(ClientError::Malformed)
@@ -203,8 +226,17 @@ impl SimClient {
 }
 
 fn transaction(answer: RpcAnswer) -> Result<Transaction, ClientError> {
-    if let RpcAnswer::Done { transaction, height, at } = answer {
-        return Ok(Transaction { id: transaction, height, at });
+    if let RpcAnswer::Done {
+        transaction,
+        height,
+        at,
+    } = answer
+    {
+        return Ok(Transaction {
+            id: transaction,
+            height,
+            at,
+        });
     }
     Err(ClientError::Malformed)
 }
@@ -245,29 +277,47 @@ mod tests {
 
     #[test]
     fn only_plain_http_addresses_are_taken() {
-        assert!(matches!(SimClient::new("https://127.0.0.1:1"), Err(ClientError::Address)));
-        assert!(matches!(SimClient::new("127.0.0.1:1"), Err(ClientError::Address)));
+        assert!(matches!(
+            SimClient::new("https://127.0.0.1:1"),
+            Err(ClientError::Address)
+        ));
+        assert!(matches!(
+            SimClient::new("127.0.0.1:1"),
+            Err(ClientError::Address)
+        ));
         assert!(SimClient::new("http://127.0.0.1:1").is_ok());
     }
 
     #[tokio::test]
     async fn a_closed_port_is_no_answer() {
         let client = SimClient::new("http://127.0.0.1:1").unwrap();
-        assert!(matches!(client.clock().await, Err(ClientError::NoAnswer(_))));
+        assert!(matches!(
+            client.clock().await,
+            Err(ClientError::NoAnswer(_))
+        ));
     }
 
     #[tokio::test]
     async fn a_body_cut_off_in_the_middle_is_no_answer_and_not_an_empty_one() {
         let client = answering(http("200 OK", 400, "{\"result\":\"clock\"")).await;
-        assert!(matches!(client.clock().await, Err(ClientError::NoAnswer(_))));
+        assert!(matches!(
+            client.clock().await,
+            Err(ClientError::NoAnswer(_))
+        ));
     }
 
     #[tokio::test]
     async fn a_server_error_is_unknown_and_a_bad_request_is_definite() {
         let client = answering(http("503 Service Unavailable", 0, "")).await;
-        assert!(matches!(client.clock().await, Err(ClientError::Status(503))));
+        assert!(matches!(
+            client.clock().await,
+            Err(ClientError::Status(503))
+        ));
         let client = answering(http("400 Bad Request", 0, "")).await;
-        assert!(matches!(client.clock().await, Err(ClientError::Unreadable(400))));
+        assert!(matches!(
+            client.clock().await,
+            Err(ClientError::Unreadable(400))
+        ));
     }
 
     #[tokio::test]
@@ -281,14 +331,22 @@ mod tests {
     async fn an_endless_answer_is_cut_at_the_limit() {
         let long = "x".repeat(MAX_BODY_BYTES + 1);
         let client = answering(http("200 OK", long.len(), &long)).await;
-        assert!(matches!(client.clock().await, Err(ClientError::TooLong | ClientError::NoAnswer(_))));
+        assert!(matches!(
+            client.clock().await,
+            Err(ClientError::TooLong | ClientError::NoAnswer(_))
+        ));
     }
 
     #[tokio::test]
     async fn a_chain_that_never_answers_times_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let client = SimClient::with_timeout(&format!("http://{address}"), Duration::from_millis(100)).unwrap();
-        assert!(matches!(client.clock().await, Err(ClientError::NoAnswer(_))));
+        let client =
+            SimClient::with_timeout(&format!("http://{address}"), Duration::from_millis(100))
+                .unwrap();
+        assert!(matches!(
+            client.clock().await,
+            Err(ClientError::NoAnswer(_))
+        ));
     }
 }

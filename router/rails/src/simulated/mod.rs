@@ -17,8 +17,10 @@
 pub mod account;
 pub mod body;
 pub mod client;
+mod deposit;
 pub mod payment;
 pub mod rail;
+mod recent;
 pub mod server;
 pub mod vault_terms;
 
@@ -26,8 +28,8 @@ pub use account::{BuyerAccount, PaymentOrder};
 pub use client::{ClientError, SimClient};
 pub use d402_wire::simchain::NETWORK;
 pub use rail::SimulatedRail;
-pub use vault_terms::VaultTerms;
 pub use server::{ClockMode, Location, Options, SimChain, run_simchain};
+pub use vault_terms::VaultTerms;
 
 use d402_objects::{Cid, Hex32};
 
@@ -50,6 +52,9 @@ mod tests {
     #[test]
     fn the_asset_is_the_digest_everybody_writes_in_their_config() {
         // printf 'd402/simulated-usd/v1' | sha256sum
-        assert_eq!(asset().to_string(), "3005b7aef9afb089e939cadea86f9153e02f0f6f3958193328fe2576c4965d12");
+        assert_eq!(
+            asset().to_string(),
+            "3005b7aef9afb089e939cadea86f9153e02f0f6f3958193328fe2576c4965d12"
+        );
     }
 }

@@ -61,8 +61,13 @@ pub fn check(payment: &Payment) -> Result<CheckedPayment, PaymentForm> {
     let units = units_of(payment)?;
     let bytes = payment.signed_bytes().ok_or(PaymentForm::Amount)?;
     let signature = signature_bytes(&payment.signature).ok_or(PaymentForm::Signature)?;
-    signature::verify_strict(&payment.from.as_bytes(), &bytes, &signature).map_err(|_| PaymentForm::Signature)?;
-    Ok(CheckedPayment { payment: payment.clone(), id: id_of(&bytes), units })
+    signature::verify_strict(&payment.from.as_bytes(), &bytes, &signature)
+        .map_err(|_| PaymentForm::Signature)?;
+    Ok(CheckedPayment {
+        payment: payment.clone(),
+        id: id_of(&bytes),
+        units,
+    })
 }
 
 /// The payment id without checking anything; `None` when the amount does not fit the codec.
@@ -95,6 +100,7 @@ pub(crate) fn signature_bytes(text: &str) -> Option<[u8; 64]> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "small numbers chosen here")]
     use super::*;
     use crate::simulated::{BuyerAccount, PaymentOrder};
     use d402_objects::Amount;
@@ -116,11 +122,26 @@ mod tests {
         let base = check(&buyer.pay(&order())).unwrap();
         assert_eq!(base.units(), 250_000);
         let others = [
-            PaymentOrder { pay_to: Hex32::from_bytes([8; 32]), ..order() },
-            PaymentOrder { asset: Hex32::from_bytes([8; 32]), ..order() },
-            PaymentOrder { units: 250_001, ..order() },
-            PaymentOrder { nonce: Hex32::from_bytes([8; 32]), ..order() },
-            PaymentOrder { valid_before: 1_795_333_001, ..order() },
+            PaymentOrder {
+                pay_to: Hex32::from_bytes([8; 32]),
+                ..order()
+            },
+            PaymentOrder {
+                asset: Hex32::from_bytes([8; 32]),
+                ..order()
+            },
+            PaymentOrder {
+                units: 250_001,
+                ..order()
+            },
+            PaymentOrder {
+                nonce: Hex32::from_bytes([8; 32]),
+                ..order()
+            },
+            PaymentOrder {
+                valid_before: 1_795_333_001,
+                ..order()
+            },
         ];
         for other in others {
             assert_ne!(check(&buyer.pay(&other)).unwrap().id(), base.id());

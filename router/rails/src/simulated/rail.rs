@@ -4,11 +4,10 @@
 //! answer that did not come is [`RailError::Unknown`], never zero and never success; a transaction counts
 //! only when the vault or the payment's status shows it, so a chain that lies about success is found out.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
-
 use async_trait::async_trait;
-use d402_core::ports::{Deposit, PaymentFault, Rail, RailError, Settled, VaultState, VerifiedPayment};
+use d402_core::ports::{
+    Deposit, PaymentFault, Rail, RailError, Settled, VaultState, VerifiedPayment,
+};
 use d402_objects::{Amount, Cid, Hex32, SignedReceipt};
 use d402_settlement::{TERMS_LEN, Terms, ValidatorSet};
 use d402_wire::simchain::{NETWORK, Payment, PaymentState, Rpc, SettleRow, VaultView};
@@ -16,7 +15,9 @@ use serde::Deserialize;
 
 use super::body::{self, BodyError, MoneyBody};
 use super::client::{ClientError, SimClient};
+use super::deposit::{judge_deposit, milliseconds};
 use super::payment::{self, CheckedPayment, PaymentForm};
+use super::recent::Recent;
 use super::server::NOTHING_TO_SWEEP;
 use super::vault_terms::VaultTerms;
 
@@ -27,15 +28,13 @@ pub const MAX_WINDOW_S: i64 = 120;
 /// No accepted payment is valid longer than this after `issuedAt`: challenges live 120 s, payments another
 /// 120 s. From then on an unseen payment is impossible, whatever this process forgot (threat #71).
 pub const LAST_VALID_S: i64 = 240;
-/// Most sets and payments remembered; the oldest is forgotten first.
-const REMEMBERED: usize = 16_384;
 
 /// The simulated chain as a way to pay.
 #[derive(Debug)]
 pub struct SimulatedRail {
     client: SimClient,
-    sets: Mutex<Recent<ValidatorSet>>,
-    valid_before: Mutex<Recent<i64>>,
+    sets: Recent<ValidatorSet>,
+    valid_before: Recent<i64>,
 }
 
 /// Payload of the x402 `PAYMENT-SIGNATURE` for this rail.
@@ -49,7 +48,11 @@ impl SimulatedRail {
     /// The rail over a chain's client.
     #[must_use]
     pub fn new(client: SimClient) -> Self {
-        Self { client, sets: Mutex::default(), valid_before: Mutex::default() }
+        Self {
+            client,
+            sets: Recent::default(),
+            valid_before: Recent::default(),
+        }
     }
 
     /// The client, for what is no rail business (faucet, events).
@@ -63,36 +66,54 @@ impl SimulatedRail {
     /// tasks calls this before [`Rail::verify`] and [`Rail::settle_body`]; the bodies keep the set from
     /// then on, so nothing here has to survive a restart.
     pub fn learn_set(&self, set: &ValidatorSet) {
-        remember(&self.sets, Hex32::from_bytes(*set.hash().as_bytes()), *set);
+        self.sets
+            .remember(Hex32::from_bytes(*set.hash().as_bytes()), *set);
     }
 
     /// Requests that make `terms` known to the chain, as far as this process can.
     fn publish_set(&self, terms: &VaultTerms) -> Option<Rpc> {
-        let set = recall(&self.sets, Hex32::from_bytes(*terms.terms().validator_set.as_bytes()))?;
-        let keys = set.keys().iter().map(|key| Hex32::from_bytes(*key.as_bytes())).collect();
-        Some(Rpc::PublishSet { threshold: set.m(), keys })
+        let set = self
+            .sets
+            .recall(Hex32::from_bytes(*terms.terms().validator_set.as_bytes()))?;
+        let keys = set
+            .keys()
+            .iter()
+            .map(|key| Hex32::from_bytes(*key.as_bytes()))
+            .collect();
+        Some(Rpc::PublishSet {
+            threshold: set.m(),
+            keys,
+        })
     }
 
     fn pay_body(&self, payment: &CheckedPayment, terms: &VaultTerms) -> Result<Vec<u8>, RailError> {
-        let pay = Rpc::Pay { payment: payment.payment().clone(), terms: Some(terms.to_hex()) };
+        let pay = Rpc::Pay {
+            payment: payment.payment().clone(),
+            terms: Some(terms.to_hex()),
+        };
         let steps: Vec<Rpc> = self.publish_set(terms).into_iter().chain([pay]).collect();
         body::encode(&steps).map_err(|e| bad_body(&e))
     }
 
     /// Latest moment an unseen payment may still take effect: its own, if this process saw it.
     fn last_moment(&self, terms: &Terms, payment_id: Hex32) -> i64 {
-        recall(&self.valid_before, payment_id).unwrap_or_else(|| terms.issued_at.0.saturating_add(LAST_VALID_S))
+        self.valid_before
+            .recall(payment_id)
+            .unwrap_or_else(|| terms.issued_at.0.saturating_add(LAST_VALID_S))
     }
 
     fn note_window(&self, payment: &Payment) {
         if let Some(id) = payment::payment_id(payment) {
-            remember(&self.valid_before, id, payment.valid_before);
+            self.valid_before.remember(id, payment.valid_before);
         }
     }
 
     async fn view(&self, terms: &VaultTerms) -> Result<VaultView, RailError> {
         let asset = Hex32::from_bytes(*terms.terms().mint.as_bytes());
-        self.client.vault(terms.hash(), terms.address(), asset).await.map_err(rail_error)
+        self.client
+            .vault(terms.hash(), terms.address(), asset)
+            .await
+            .map_err(rail_error)
     }
 }
 
@@ -141,13 +162,20 @@ impl Rail for SimulatedRail {
             if let Rpc::Pay { payment, .. } = &step.rpc {
                 self.note_window(payment);
             }
-            last = match self.client.execute_bytes(step.bytes.clone()).await.map_err(rail_error) {
+            last = match self
+                .client
+                .execute_bytes(step.bytes.clone())
+                .await
+                .map_err(rail_error)
+            {
                 Ok(_) => Ok(()),
                 // What a sweep is for holds already: nothing that may be refunded is there.
                 Err(RailError::Retry { rule }) if rule == NOTHING_TO_SWEEP => Ok(()),
                 // A step before the last may be refused because it is done or not needed any more; what
                 // matters is the effect. Without an answer nothing more is sent.
-                Err(refused @ (RailError::Retry { .. } | RailError::Refused { .. })) => Err(refused),
+                Err(refused @ (RailError::Retry { .. } | RailError::Refused { .. })) => {
+                    Err(refused)
+                }
                 Err(unknown) => return Err(unknown),
             };
         }
@@ -157,20 +185,33 @@ impl Rail for SimulatedRail {
     fn settle_body(&self, terms: &[u8], receipt: &SignedReceipt) -> Result<Vec<u8>, RailError> {
         let terms = parse_terms(terms)?;
         let settle = settle_request(&terms, receipt)?;
-        let open = Rpc::Open { terms: terms.to_hex() };
-        let steps: Vec<Rpc> = self.publish_set(&terms).into_iter().chain([open, settle]).collect();
+        let open = Rpc::Open {
+            terms: terms.to_hex(),
+        };
+        let steps: Vec<Rpc> = self
+            .publish_set(&terms)
+            .into_iter()
+            .chain([open, settle])
+            .collect();
         body::encode(&steps).map_err(|e| bad_body(&e))
     }
 
     fn sweep_body(&self, terms: &[u8]) -> Vec<u8> {
         // Bytes that are no terms make a body the chain refuses.
-        body::encode(&[Rpc::Sweep { terms: hex::encode(terms) }]).unwrap_or_default()
+        body::encode(&[Rpc::Sweep {
+            terms: hex::encode(terms),
+        }])
+        .unwrap_or_default()
     }
 
     async fn deposit(&self, terms: &[u8], payment_id: Hex32) -> Result<Deposit, RailError> {
         let terms = parse_terms(terms)?;
         let last_moment = self.last_moment(terms.terms(), payment_id);
-        let state = self.client.payment(payment_id, Some(last_moment)).await.map_err(rail_error)?;
+        let state = self
+            .client
+            .payment(payment_id, Some(last_moment))
+            .await
+            .map_err(rail_error)?;
         let view = self.view(&terms).await?;
         judge_deposit(terms.terms().budget, &state, &view)
     }
@@ -179,7 +220,9 @@ impl Rail for SimulatedRail {
         let terms = parse_terms(terms)?;
         let view = self.view(&terms).await?;
         Ok(match view.settled {
-            None => VaultState::Open { balance: view.balance },
+            None => VaultState::Open {
+                balance: view.balance,
+            },
             Some(settled) => VaultState::Settled(Settled {
                 receipt_cid: Cid::from_digest(settled.receipt_cid.as_bytes()),
                 transaction: settled.transaction.to_string(),
@@ -199,20 +242,39 @@ impl Rail for SimulatedRail {
 impl SimulatedRail {
     /// Time window and funds, unless the payment has taken effect already: then it is as good as any
     /// (somebody else may submit it first, threat #37).
-    async fn acceptable_now(&self, payment: &CheckedPayment, terms: &Terms) -> Result<Result<(), PaymentFault>, RailError> {
-        match self.client.payment(payment.id(), None).await.map_err(rail_error)? {
+    async fn acceptable_now(
+        &self,
+        payment: &CheckedPayment,
+        terms: &Terms,
+    ) -> Result<Result<(), PaymentFault>, RailError> {
+        match self
+            .client
+            .payment(payment.id(), None)
+            .await
+            .map_err(rail_error)?
+        {
             PaymentState::Executed { .. } => return Ok(Ok(())),
             PaymentState::Unseen | PaymentState::Impossible => {}
         }
         let (now, _) = self.client.clock().await.map_err(rail_error)?;
         let valid_before = payment.payment().valid_before;
-        let latest = now.saturating_add(MAX_WINDOW_S).min(terms.issued_at.0.saturating_add(LAST_VALID_S));
+        let latest = now
+            .saturating_add(MAX_WINDOW_S)
+            .min(terms.issued_at.0.saturating_add(LAST_VALID_S));
         if valid_before <= now.saturating_add(MIN_WINDOW_S) || valid_before > latest {
             return Ok(Err(PaymentFault::Expired));
         }
         let needed = payment.payment().amount;
-        let got = self.client.balance(payment.payment().from, payment.payment().asset).await.map_err(rail_error)?;
-        Ok(if got < needed { Err(PaymentFault::Funds { got, needed }) } else { Ok(()) })
+        let got = self
+            .client
+            .balance(payment.payment().from, payment.payment().asset)
+            .await
+            .map_err(rail_error)?;
+        Ok(if got < needed {
+            Err(PaymentFault::Funds { got, needed })
+        } else {
+            Ok(())
+        })
     }
 }
 
@@ -226,110 +288,89 @@ fn parse_terms(bytes: &[u8]) -> Result<VaultTerms, RailError> {
     <&[u8; TERMS_LEN]>::try_from(bytes)
         .ok()
         .and_then(VaultTerms::decode)
-        .ok_or_else(|| RailError::Refused { rule: "TermsForm".to_owned() })
+        .ok_or_else(|| RailError::Refused {
+            rule: "TermsForm".to_owned(),
+        })
 }
 
 fn settle_request(terms: &VaultTerms, receipt: &SignedReceipt) -> Result<Rpc, RailError> {
-    let refused = |rule: &str| RailError::Refused { rule: rule.to_owned() };
+    let refused = |rule: &str| RailError::Refused {
+        rule: rule.to_owned(),
+    };
     let decided = receipt.receipt();
     if decided.terms_hash != terms.hash() {
         return Err(refused("ReceiptOfOtherTerms"));
     }
     let mut rows = Vec::with_capacity(decided.rows.len());
     for row in &decided.rows {
-        let payee = row.payee.to_string().parse().map_err(|_| refused("PayeeForm"))?;
+        let payee = row
+            .payee
+            .to_string()
+            .parse()
+            .map_err(|_| refused("PayeeForm"))?;
         let role = match row.role {
             d402_objects::RowRole::Worker => 0,
             d402_objects::RowRole::Validator => 1,
         };
-        rows.push(SettleRow { payee, role, amount: row.amount });
+        rows.push(SettleRow {
+            payee,
+            role,
+            amount: row.amount,
+        });
     }
-    let signatures = receipt.signatures().iter().map(|s| (s.set_index, hex::encode(s.signature.as_slice()))).collect();
+    let signatures = receipt
+        .signatures()
+        .iter()
+        .map(|s| (s.set_index, hex::encode(s.signature.as_slice())))
+        .collect();
     let outcome = match decided.outcome {
         d402_objects::Outcome::Paid => 1,
         d402_objects::Outcome::Rejected => 2,
     };
     let receipt_cid = receipt.receipt_cid().to_hex32();
-    Ok(Rpc::Settle { terms: terms.to_hex(), receipt_cid, outcome, rows, signatures })
-}
-
-/// What the chain's two answers mean. Only deposits the vault shows are money.
-fn judge_deposit(budget: u64, state: &PaymentState, view: &VaultView) -> Result<Deposit, RailError> {
-    let mut held = Amount::ZERO;
-    let mut covered_at = None;
-    for (at, units) in &view.deposits {
-        held = held.checked_add(*units).ok_or(RailError::Unknown)?;
-        if covered_at.is_none() && held >= Amount::from(budget) {
-            covered_at = Some(*at);
-        }
-    }
-    let budget_is_there = view.settled.is_some() || view.balance >= Amount::from(budget);
-    if let (Some(at), true) = (covered_at, budget_is_there) {
-        let amount = if view.settled.is_some() { held } else { view.balance };
-        return Ok(Deposit::Funded { amount, at_ms: milliseconds(at)? });
-    }
-    if !held.is_zero() {
-        return Ok(Deposit::Short { amount: view.balance });
-    }
-    Ok(match state {
-        // The vault was asked after the payment: executed but not there means that it went elsewhere.
-        PaymentState::Executed { .. } => Deposit::Short { amount: view.balance },
-        PaymentState::Unseen => Deposit::Pending,
-        PaymentState::Impossible => Deposit::Impossible,
+    Ok(Rpc::Settle {
+        terms: terms.to_hex(),
+        receipt_cid,
+        outcome,
+        rows,
+        signatures,
     })
-}
-
-fn milliseconds(seconds: i64) -> Result<u64, RailError> {
-    u64::try_from(seconds).ok().and_then(|s| s.checked_mul(1000)).ok_or(RailError::Unknown)
 }
 
 /// What a missing or refusing answer means for money: only the chain's own rules are definite.
 fn rail_error(error: ClientError) -> RailError {
     match error {
-        ClientError::Refused { rule, retryable: true } => RailError::Retry { rule },
-        ClientError::Refused { rule, retryable: false } => RailError::Refused { rule },
-        ClientError::Unreadable(_) => RailError::Refused { rule: "RequestForm".to_owned() },
+        ClientError::Refused {
+            rule,
+            retryable: true,
+        } => RailError::Retry { rule },
+        ClientError::Refused {
+            rule,
+            retryable: false,
+        } => RailError::Refused { rule },
+        ClientError::Unreadable(_) => RailError::Refused {
+            rule: "RequestForm".to_owned(),
+        },
         cause @ (ClientError::Address
         | ClientError::NoAnswer(_)
         | ClientError::TooLong
         | ClientError::Malformed
         | ClientError::Status(_)) => {
-            tracing::debug!(error = &cause as &dyn std::error::Error, "simulated chain gave no answer");
+            tracing::debug!(
+                error = &cause as &dyn std::error::Error,
+                "simulated chain gave no answer"
+            );
             RailError::Unknown
         }
     }
 }
 
 fn bad_body(error: &BodyError) -> RailError {
-    tracing::error!(error = error as &dyn std::error::Error, "money body is not of this rail");
-    RailError::Refused { rule: "BodyForm".to_owned() }
-}
-
-/// The last few values by key; the oldest is forgotten first.
-#[derive(Debug)]
-struct Recent<T> {
-    values: BTreeMap<Hex32, T>,
-    order: VecDeque<Hex32>,
-}
-
-impl<T> Default for Recent<T> {
-    fn default() -> Self {
-        Self { values: BTreeMap::new(), order: VecDeque::new() }
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "money body is not of this rail"
+    );
+    RailError::Refused {
+        rule: "BodyForm".to_owned(),
     }
-}
-
-fn remember<T>(recent: &Mutex<Recent<T>>, key: Hex32, value: T) {
-    let Ok(mut recent) = recent.lock() else { return };
-    if recent.values.insert(key, value).is_none() {
-        recent.order.push_back(key);
-    }
-    if recent.order.len() > REMEMBERED
-        && let Some(oldest) = recent.order.pop_front()
-    {
-        recent.values.remove(&oldest);
-    }
-}
-
-fn recall<T: Copy>(recent: &Mutex<Recent<T>>, key: Hex32) -> Option<T> {
-    recent.lock().ok()?.values.get(&key).copied()
 }

@@ -17,7 +17,11 @@ impl VaultTerms {
     pub fn new(terms: Terms) -> Option<Self> {
         let hash = terms.hash(&Domain::SIMULATED);
         let (address, _bump) = vault_address(&hash, &Domain::SIMULATED.program)?;
-        Some(Self { terms, hash, address: Hex32::from_bytes(address.0) })
+        Some(Self {
+            terms,
+            hash,
+            address: Hex32::from_bytes(address.0),
+        })
     }
 
     /// Reads the 304 bytes; any of them are terms, settleable or not.

@@ -29,7 +29,10 @@ pub(super) struct Record<'s> {
 }
 
 /// Locks tasks, in the order of their ids; unknown ones are left out.
-pub(super) async fn hold(tx: &mut Transaction, task_ids: BTreeSet<Cid>) -> Result<BTreeMap<Cid, Held>, Fault> {
+pub(super) async fn hold(
+    tx: &mut Transaction,
+    task_ids: BTreeSet<Cid>,
+) -> Result<BTreeMap<Cid, Held>, Fault> {
     let task_ids: Vec<Cid> = task_ids.into_iter().collect();
     let mut held = BTreeMap::new();
     for piece in pieces(&task_ids) {
@@ -38,7 +41,10 @@ pub(super) async fn hold(tx: &mut Transaction, task_ids: BTreeSet<Cid>) -> Resul
             parameters(piece.len()),
             tx.row_lock(RowLock::Wait),
         );
-        let values = piece.iter().map(|task_id| Value::from(task_id.as_bytes())).collect();
+        let values = piece
+            .iter()
+            .map(|task_id| Value::from(task_id.as_bytes()))
+            .collect();
         for row in tx.fetch(sql, values).await? {
             let task = Held {
                 ordinal: row.int(1)?,
@@ -67,10 +73,22 @@ pub(super) async fn run(
             match outcome {
                 StepOutcome::Conflict => {}
                 StepOutcome::Stored => {
-                    let ordinal = held.get(&step.task_id).ok_or(Fault::Broken(UNKNOWN))?.ordinal;
+                    let ordinal = held
+                        .get(&step.task_id)
+                        .ok_or(Fault::Broken(UNKNOWN))?
+                        .ordinal;
                     let now_ms = to_int(step.now_ms)?;
-                    records.push(Record { ordinal, seq: to_int(step.seq)?, bytes: &step.record, now_ms });
-                    money.extend(step.money.iter().map(|effect| Planned { ordinal, task_id: step.task_id, effect }));
+                    records.push(Record {
+                        ordinal,
+                        seq: to_int(step.seq)?,
+                        bytes: &step.record,
+                        now_ms,
+                    });
+                    money.extend(step.money.iter().map(|effect| Planned {
+                        ordinal,
+                        task_id: step.task_id,
+                        effect,
+                    }));
                 }
             }
         }
@@ -98,7 +116,10 @@ fn decide(held: &mut BTreeMap<Cid, Held>, steps: &[Step]) -> Result<Vec<StepOutc
         if task.wake_at_ms.is_none() && step.wake_at_ms.is_some() {
             return Err(Fault::Broken("step wakes a final task"));
         }
-        task.next_seq = task.next_seq.checked_add(1).ok_or(Fault::Broken("journal is full"))?;
+        task.next_seq = task
+            .next_seq
+            .checked_add(1)
+            .ok_or(Fault::Broken("journal is full"))?;
         task.wake_at_ms = to_opt_int(step.wake_at_ms)?;
         task.stepped_at_ms = Some(to_int(step.now_ms)?);
         outcomes.push(StepOutcome::Stored);
@@ -106,7 +127,10 @@ fn decide(held: &mut BTreeMap<Cid, Held>, steps: &[Step]) -> Result<Vec<StepOutc
     Ok(outcomes)
 }
 
-pub(super) async fn insert_records(tx: &mut Transaction, records: &[Record<'_>]) -> Result<(), Fault> {
+pub(super) async fn insert_records(
+    tx: &mut Transaction,
+    records: &[Record<'_>],
+) -> Result<(), Fault> {
     for piece in pieces(records) {
         let mut values = Vec::new();
         for record in piece {
@@ -118,15 +142,21 @@ pub(super) async fn insert_records(tx: &mut Transaction, records: &[Record<'_>])
             ]);
         }
         let rows = rows_of_parameters(piece.len(), 4);
-        tx.execute(format!("INSERT INTO journal (task, seq, record, stored_at_ms) VALUES {rows}"), values).await?;
+        tx.execute(
+            format!("INSERT INTO journal (task, seq, record, stored_at_ms) VALUES {rows}"),
+            values,
+        )
+        .await?;
     }
     Ok(())
 }
 
 /// Writes back the tasks that made a step.
 async fn update_tasks(tx: &mut Transaction, held: &BTreeMap<Cid, Held>) -> Result<(), Fault> {
-    let stepped: Vec<(Held, i64)> =
-        held.values().filter_map(|task| task.stepped_at_ms.map(|at_ms| (*task, at_ms))).collect();
+    let stepped: Vec<(Held, i64)> = held
+        .values()
+        .filter_map(|task| task.stepped_at_ms.map(|at_ms| (*task, at_ms)))
+        .collect();
     for piece in pieces(&stepped) {
         let mut values = Vec::new();
         for (task, at_ms) in piece {
@@ -155,19 +185,35 @@ mod tests {
     use super::*;
 
     fn step(task_id: Cid, seq: u64, wake_at_ms: Option<u64>) -> Step {
-        Step { task_id, seq, record: vec![1], wake_at_ms, money: Vec::new(), now_ms: 7 }
+        Step {
+            task_id,
+            seq,
+            record: vec![1],
+            wake_at_ms,
+            money: Vec::new(),
+            now_ms: 7,
+        }
     }
 
     fn one_task(next_seq: i64, wake_at_ms: Option<i64>) -> (Cid, BTreeMap<Cid, Held>) {
         let task_id = Cid::of(b"task");
-        let task = Held { ordinal: 1, next_seq, wake_at_ms, stepped_at_ms: None };
+        let task = Held {
+            ordinal: 1,
+            next_seq,
+            wake_at_ms,
+            stepped_at_ms: None,
+        };
         (task_id, BTreeMap::from([(task_id, task)]))
     }
 
     #[test]
     fn a_step_behind_a_lost_one_is_lost_even_when_its_seq_is_free() {
         let (task_id, mut held) = one_task(5, Some(1));
-        let outcomes = decide(&mut held, &[step(task_id, 4, Some(1)), step(task_id, 5, Some(1))]).unwrap();
+        let outcomes = decide(
+            &mut held,
+            &[step(task_id, 4, Some(1)), step(task_id, 5, Some(1))],
+        )
+        .unwrap();
         assert_eq!(outcomes, [StepOutcome::Conflict, StepOutcome::Conflict]);
         assert_eq!(held[&task_id].next_seq, 5);
     }
@@ -175,19 +221,31 @@ mod tests {
     #[test]
     fn a_step_that_leaves_a_gap_is_a_conflict() {
         let (task_id, mut held) = one_task(2, Some(1));
-        assert_eq!(decide(&mut held, &[step(task_id, 3, Some(1))]).unwrap(), [StepOutcome::Conflict]);
+        assert_eq!(
+            decide(&mut held, &[step(task_id, 3, Some(1))]).unwrap(),
+            [StepOutcome::Conflict]
+        );
     }
 
     #[test]
     fn a_final_task_takes_steps_but_is_never_woken() {
         let (task_id, mut held) = one_task(2, None);
-        assert_eq!(decide(&mut held, &[step(task_id, 2, None)]).unwrap(), [StepOutcome::Stored]);
-        assert!(matches!(decide(&mut held, &[step(task_id, 3, Some(9))]), Err(Fault::Broken(_))));
+        assert_eq!(
+            decide(&mut held, &[step(task_id, 2, None)]).unwrap(),
+            [StepOutcome::Stored]
+        );
+        assert!(matches!(
+            decide(&mut held, &[step(task_id, 3, Some(9))]),
+            Err(Fault::Broken(_))
+        ));
     }
 
     #[test]
     fn a_step_of_an_unknown_task_is_broken() {
         let (_, mut held) = one_task(2, Some(1));
-        assert!(matches!(decide(&mut held, &[step(Cid::of(b"other"), 2, None)]), Err(Fault::Broken(UNKNOWN))));
+        assert!(matches!(
+            decide(&mut held, &[step(Cid::of(b"other"), 2, None)]),
+            Err(Fault::Broken(UNKNOWN))
+        ));
     }
 }

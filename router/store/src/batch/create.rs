@@ -18,7 +18,7 @@ const COLUMNS: usize = 8;
 const UNLESS_TAKEN: &str = " ON CONFLICT DO NOTHING RETURNING task_id, ordinal";
 
 /// Whatever is taken, in the order in which it is reported.
-const TAKEN: &str = "SELECT task_id, CAST(CASE WHEN payment_id = $1 THEN 0 WHEN terms_hash = $2 OR task_id = $3 THEN 1 ELSE 2 END AS BIGINT) \
+const TAKEN: &str = "SELECT task_id, CAST(CASE WHEN payment_id = $1 THEN 0 WHEN terms_hash = $2 THEN 1 WHEN task_id = $3 THEN 2 ELSE 3 END AS BIGINT) \
      FROM tasks WHERE payment_id = $1 OR terms_hash = $2 OR task_id = $3 OR client_id = $4 ORDER BY 2 LIMIT 1";
 
 pub(super) async fn run(
@@ -38,8 +38,17 @@ pub(super) async fn run(
                 outcomes.push((place, taken(tx, task).await?));
                 continue;
             };
-            records.push(Record { ordinal, seq: 0, bytes: &task.record, now_ms: to_int(task.now_ms)? });
-            money.extend(task.money.iter().map(|effect| Planned { ordinal, task_id: task.task_id, effect }));
+            records.push(Record {
+                ordinal,
+                seq: 0,
+                bytes: &task.record,
+                now_ms: to_int(task.now_ms)?,
+            });
+            money.extend(task.money.iter().map(|effect| Planned {
+                ordinal,
+                task_id: task.task_id,
+                effect,
+            }));
             outcomes.push((place, CreateOutcome::Created));
         }
     }
@@ -65,9 +74,14 @@ async fn insert(
             Value::Int(to_int(task.now_ms)?),
         ]);
     }
-    let sql = format!("{INSERT}{}{UNLESS_TAKEN}", rows_of_parameters(tasks.len(), COLUMNS));
+    let sql = format!(
+        "{INSERT}{}{UNLESS_TAKEN}",
+        rows_of_parameters(tasks.len(), COLUMNS)
+    );
     let rows = tx.fetch(sql, values).await?;
-    rows.iter().map(|row| Ok((to_cid(row.bytes(0)?)?, row.int(1)?))).collect()
+    rows.iter()
+        .map(|row| Ok((to_cid(row.bytes(0)?)?, row.int(1)?)))
+        .collect()
 }
 
 async fn taken(tx: &mut Transaction, task: &NewTask) -> Result<CreateOutcome, Fault> {
@@ -78,11 +92,13 @@ async fn taken(tx: &mut Transaction, task: &NewTask) -> Result<CreateOutcome, Fa
         Value::OptBytes(task.client_id.as_ref().map(|id| id.as_bytes().to_vec())),
     ];
     let rows = tx.fetch(TAKEN, values).await?;
-    let row = rows.first().ok_or(Fault::Broken("a task is refused, yet nothing is taken"))?;
+    let row = rows
+        .first()
+        .ok_or(Fault::Broken("a task is refused, yet nothing is taken"))?;
     let holder = to_cid(row.bytes(0)?)?;
     match row.int(1)? {
         0 => Ok(CreateOutcome::SamePayment(holder)),
-        1 => Ok(CreateOutcome::TermsTaken(holder)),
+        1 | 2 => Ok(CreateOutcome::TermsTaken(holder)),
         _ => Ok(CreateOutcome::ClientIdTaken(holder)),
     }
 }

@@ -24,7 +24,11 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn identity(&self) -> [Value; 3] {
-        [Value::from(self.kind.as_str()), Value::from(self.signer.as_str()), Value::from(self.slot.as_str())]
+        [
+            Value::from(self.kind.as_str()),
+            Value::from(self.signer.as_str()),
+            Value::from(self.slot.as_str()),
+        ]
     }
 
     fn content(&self) -> [Value; 4] {
@@ -56,9 +60,18 @@ pub(super) async fn run(
 
 async fn enter(tx: &mut Transaction, entry: &Entry) -> Result<DirectoryOutcome, Fault> {
     let used = hold_signer(tx, &entry.signer).await?;
-    let stored =
-        tx.fetch("SELECT seq FROM directory WHERE kind = $1 AND signer = $2 AND slot = $3", entry.identity().into()).await?;
-    let same_cid = tx.fetch("SELECT seq FROM directory WHERE cid = $1", vec![entry.cid.as_bytes().into()]).await?;
+    let stored = tx
+        .fetch(
+            "SELECT seq FROM directory WHERE kind = $1 AND signer = $2 AND slot = $3",
+            entry.identity().into(),
+        )
+        .await?;
+    let same_cid = tx
+        .fetch(
+            "SELECT seq FROM directory WHERE cid = $1",
+            vec![entry.cid.as_bytes().into()],
+        )
+        .await?;
     match stored.first() {
         Some(row) if row.int(0)? >= entry.seq => Ok(DirectoryOutcome::NotNewer),
         _ if !same_cid.is_empty() => Ok(DirectoryOutcome::NotNewer),
@@ -77,7 +90,8 @@ async fn enter(tx: &mut Transaction, entry: &Entry) -> Result<DirectoryOutcome, 
                 return Ok(DirectoryOutcome::NotNewer);
             }
             let count = "UPDATE directory_signers SET entries = entries + 1 WHERE signer = $1";
-            tx.execute(count, vec![Value::from(entry.signer.as_str())]).await?;
+            tx.execute(count, vec![Value::from(entry.signer.as_str())])
+                .await?;
             Ok(DirectoryOutcome::Stored)
         }
     }
@@ -85,9 +99,15 @@ async fn enter(tx: &mut Transaction, entry: &Entry) -> Result<DirectoryOutcome, 
 
 /// Locks a signer, who may be new; number of identities it holds.
 async fn hold_signer(tx: &mut Transaction, signer: &str) -> Result<i64, Fault> {
-    let insert = "INSERT INTO directory_signers (signer, entries) VALUES ($1, 0) ON CONFLICT DO NOTHING";
+    let insert =
+        "INSERT INTO directory_signers (signer, entries) VALUES ($1, 0) ON CONFLICT DO NOTHING";
     tx.execute(insert, vec![Value::from(signer)]).await?;
-    let sql = format!("SELECT entries FROM directory_signers WHERE signer = $1{}", tx.row_lock(RowLock::Wait));
+    let sql = format!(
+        "SELECT entries FROM directory_signers WHERE signer = $1{}",
+        tx.row_lock(RowLock::Wait)
+    );
     let rows = tx.fetch(sql, vec![Value::from(signer)]).await?;
-    rows.first().ok_or(Fault::Broken("a signer is gone"))?.int(0)
+    rows.first()
+        .ok_or(Fault::Broken("a signer is gone"))?
+        .int(0)
 }

@@ -57,7 +57,11 @@ pub(super) async fn release(
     owner: &str,
     task_ids: &[Cid],
 ) -> Result<(), Fault> {
-    let ordinals: Vec<i64> = task_ids.iter().filter_map(|id| held.get(id)).map(|task| task.ordinal).collect();
+    let ordinals: Vec<i64> = task_ids
+        .iter()
+        .filter_map(|id| held.get(id))
+        .map(|task| task.ordinal)
+        .collect();
     for piece in pieces(&ordinals) {
         let owner_parameter = piece.len().saturating_add(1);
         let sql = format!(
@@ -65,7 +69,12 @@ pub(super) async fn release(
              WHERE ordinal IN ({}) AND lease_owner = ${owner_parameter}",
             parameters(piece.len()),
         );
-        let values = piece.iter().copied().map(Value::Int).chain([Value::from(owner)]).collect();
+        let values = piece
+            .iter()
+            .copied()
+            .map(Value::Int)
+            .chain([Value::from(owner)])
+            .collect();
         tx.execute(sql, values).await?;
     }
     Ok(())

@@ -45,9 +45,14 @@ pub(super) async fn plan(tx: &mut Transaction, planned: &[Planned<'_>]) -> Resul
     }
     for piece in pieces(&first) {
         let inserted = insert(tx, piece).await?;
-        for plan in piece.iter().filter(|plan| !inserted.contains(&plan.effect.key)) {
+        for plan in piece
+            .iter()
+            .filter(|plan| !inserted.contains(&plan.effect.key))
+        {
             let values = vec![Value::from(plan.effect.key.as_str())];
-            let rows = tx.fetch("SELECT task FROM money WHERE key = $1", values).await?;
+            let rows = tx
+                .fetch("SELECT task FROM money WHERE key = $1", values)
+                .await?;
             match rows.first() {
                 Some(row) if row.int(0)? == plan.ordinal => {}
                 Some(_) | None => return Err(Fault::Broken(OF_ANOTHER_TASK)),
@@ -72,7 +77,9 @@ async fn insert(tx: &mut Transaction, planned: &[Planned<'_>]) -> Result<BTreeSe
         rows_of_parameters(planned.len(), 4),
     );
     let rows = tx.fetch(sql, values).await?;
-    rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+    rows.iter()
+        .map(|row| row.text(0).map(str::to_owned))
+        .collect()
 }
 
 /// Moves effects forward; a final one stays as it is.
@@ -82,7 +89,9 @@ pub(super) async fn run(tx: &mut Transaction, moves: &[Move<'_>]) -> Result<(), 
     let mut submitted = BTreeSet::new();
     let mut outcomes = BTreeMap::new();
     for step in moves {
-        let is_final = final_now.get_mut(step.key).ok_or(Fault::Broken("unknown money effect"))?;
+        let is_final = final_now
+            .get_mut(step.key)
+            .ok_or(Fault::Broken("unknown money effect"))?;
         match step.outcome {
             _ if *is_final => {}
             None => {
@@ -96,16 +105,26 @@ pub(super) async fn run(tx: &mut Transaction, moves: &[Move<'_>]) -> Result<(), 
         }
     }
     for piece in pieces(&submitted.into_iter().collect::<Vec<_>>()) {
-        let sql = format!("UPDATE money SET state = 'submitted' WHERE key IN ({})", parameters(piece.len()));
-        tx.execute(sql, piece.iter().map(|key| Value::from(*key)).collect()).await?;
+        let sql = format!(
+            "UPDATE money SET state = 'submitted' WHERE key IN ({})",
+            parameters(piece.len())
+        );
+        tx.execute(sql, piece.iter().map(|key| Value::from(*key)).collect())
+            .await?;
     }
     for piece in pieces(&outcomes.into_iter().collect::<Vec<_>>()) {
         let sql = format!(
             "UPDATE money SET state = 'final', outcome = v.column2 FROM (VALUES {}) AS v WHERE money.key = v.column1",
             rows_of_parameters(piece.len(), 2),
         );
-        tx.execute(sql, piece.iter().flat_map(|(key, outcome)| [Value::from(*key), Value::from(*outcome)]).collect())
-            .await?;
+        tx.execute(
+            sql,
+            piece
+                .iter()
+                .flat_map(|(key, outcome)| [Value::from(*key), Value::from(*outcome)])
+                .collect(),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -119,7 +138,10 @@ async fn hold(tx: &mut Transaction, keys: &[&str]) -> Result<BTreeMap<String, bo
             parameters(piece.len()),
             tx.row_lock(RowLock::Wait),
         );
-        for row in tx.fetch(sql, piece.iter().map(|key| Value::from(*key)).collect()).await? {
+        for row in tx
+            .fetch(sql, piece.iter().map(|key| Value::from(*key)).collect())
+            .await?
+        {
             held.insert(row.text(0)?.to_owned(), row.text(1)? == "final");
         }
     }

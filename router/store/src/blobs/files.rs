@@ -50,7 +50,8 @@ impl FileBlobs {
     /// Fails when the tree is gone.
     pub(crate) async fn health(&self) -> Result<(), Fault> {
         let unfinished = self.root.join(UNFINISHED);
-        self.on_disk(move || fs::metadata(unfinished).map(|_| ())).await
+        self.on_disk(move || fs::metadata(unfinished).map(|_| ()))
+            .await
     }
 
     /// Runs a file operation on a blocking thread, at most [`MAX_FILE_OPERATIONS`] at a time.
@@ -60,13 +61,19 @@ impl FileBlobs {
     ) -> Result<T, Fault> {
         let permits = Arc::clone(&self.permits);
         let run = async move {
-            let permit = permits.acquire_owned().await.map_err(|_| Fault::unavailable(Busy::Closed))?;
+            let permit = permits
+                .acquire_owned()
+                .await
+                .map_err(|_| Fault::unavailable(Busy::Closed))?;
             let joined = tokio::task::spawn_blocking(move || {
                 // Held by the operation, not by the caller: one that gave up still counts until it ends.
                 let _permit = permit;
                 operation()
             });
-            joined.await.map_err(Fault::unavailable)?.map_err(Fault::unavailable)
+            joined
+                .await
+                .map_err(Fault::unavailable)?
+                .map_err(Fault::unavailable)
         };
         match timeout(CALL_TIMEOUT, run).await {
             Ok(ended) => ended,
@@ -82,9 +89,13 @@ impl BlobStore for FileBlobs {
         let cid = Cid::of(bytes);
         let place = Place::of(&self.root, cid);
         let number = self.next_unfinished.fetch_add(1, Ordering::Relaxed);
-        let unfinished = self.root.join(UNFINISHED).join(format!("{}.{number}", place.name));
+        let unfinished = self
+            .root
+            .join(UNFINISHED)
+            .join(format!("{}.{number}", place.name));
         let (root, bytes) = (self.root.clone(), bytes.to_vec());
-        self.on_disk(move || write(&root, &place, &unfinished, &bytes)).await?;
+        self.on_disk(move || write(&root, &place, &unfinished, &bytes))
+            .await?;
         Ok(cid)
     }
 
@@ -108,7 +119,11 @@ impl Place {
         let (first, rest) = name.split_at_checked(2).unwrap_or_default();
         let directory = root.join(first);
         let file = directory.join(rest);
-        Self { directory, file, name }
+        Self {
+            directory,
+            file,
+            name,
+        }
     }
 }
 
@@ -119,7 +134,8 @@ fn write(root: &Path, place: &Place, unfinished: &Path, bytes: &[u8]) -> io::Res
             fs::create_dir_all(&place.directory)?;
             sync_directory(root)?;
         }
-        let written = write_synced(unfinished, bytes).and_then(|()| fs::rename(unfinished, &place.file));
+        let written =
+            write_synced(unfinished, bytes).and_then(|()| fs::rename(unfinished, &place.file));
         if let Err(error) = written {
             // The next start removes it if this does not.
             let _ = fs::remove_file(unfinished);
@@ -148,7 +164,9 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_BLOB_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(MAX_BLOB_BYTES)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
@@ -164,7 +182,10 @@ mod tests {
         let cid = blobs.put(b"the page").await.unwrap();
         let file = Place::of(root.path(), cid).file;
         fs::write(&file, b"the pagE").unwrap();
-        assert!(matches!(blobs.get(cid).await, Err(StoreError::Broken { .. })));
+        assert!(matches!(
+            blobs.get(cid).await,
+            Err(StoreError::Broken { .. })
+        ));
         blobs.put(b"the page").await.unwrap();
         assert_eq!(blobs.get(cid).await.unwrap().unwrap(), b"the page");
     }
@@ -174,7 +195,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         drop(FileBlobs::open(root.path()).unwrap());
         let cid = Cid::of(b"whole");
-        let left = root.path().join(UNFINISHED).join(format!("{}.0", cid.to_hex32()));
+        let left = root
+            .path()
+            .join(UNFINISHED)
+            .join(format!("{}.0", cid.to_hex32()));
         fs::write(&left, b"who").unwrap();
         let blobs = FileBlobs::open(root.path()).unwrap();
         assert!(!left.exists());

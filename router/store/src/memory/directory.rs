@@ -29,7 +29,9 @@ impl Entries {
     fn enter(&mut self, entry: DirectoryEntry) -> DirectoryOutcome {
         let identity = (entry.kind.clone(), entry.signer.clone(), entry.slot.clone());
         let there = self.by_identity.get(&identity).copied();
-        let newest = there.and_then(|cid| self.by_cid.get(&cid)).map(|there| there.seq);
+        let newest = there
+            .and_then(|cid| self.by_cid.get(&cid))
+            .map(|there| there.seq);
         if newest.is_some_and(|seq| seq >= entry.seq) || self.by_cid.contains_key(&entry.cid) {
             return DirectoryOutcome::NotNewer;
         }
@@ -64,7 +66,13 @@ impl Directory for MemoryDirectory {
         Ok(lock(&self.0).by_cid.get(&cid).cloned())
     }
 
-    async fn list(&self, kind: &str, now_ms: u64, after: Option<Cid>, limit: u32) -> Result<Vec<DirectoryEntry>, StoreError> {
+    async fn list(
+        &self,
+        kind: &str,
+        now_ms: u64,
+        after: Option<Cid>,
+        limit: u32,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
         let entries = lock(&self.0);
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let live = entries

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use d402_core::ports::{CreateOutcome, MoneyEffect, MoneyStep, NewTask, Step, StepOutcome, StoreError, TaskStore};
+use d402_core::ports::{
+    CreateOutcome, MoneyEffect, MoneyStep, NewTask, Step, StepOutcome, StoreError, TaskStore,
+};
 use d402_objects::{Cid, Hex32};
 
 use super::{lock, page};
@@ -64,7 +66,10 @@ impl Tasks {
         if self.by_id.contains_key(&task.task_id) {
             return Some(CreateOutcome::TermsTaken(task.task_id));
         }
-        let holder = task.client_id.as_ref().and_then(|id| self.by_client_id.get(id));
+        let holder = task
+            .client_id
+            .as_ref()
+            .and_then(|id| self.by_client_id.get(id));
         holder.map(|holder| CreateOutcome::ClientIdTaken(*holder))
     }
 
@@ -72,15 +77,23 @@ impl Tasks {
         if let Some(outcome) = self.taken(&task) {
             return Ok(outcome);
         }
-        let money: Vec<_> = task.money.iter().map(|effect| (task.task_id, effect)).collect();
+        let money: Vec<_> = task
+            .money
+            .iter()
+            .map(|effect| (task.task_id, effect))
+            .collect();
         self.check_money(&money)?;
         self.by_payment.insert(task.payment_id, task.task_id);
         self.by_terms.insert(task.terms_hash, task.task_id);
         if let Some(client_id) = task.client_id {
             self.by_client_id.insert(client_id, task.task_id);
         }
-        let row =
-            Task { records: vec![task.record], wake_at_ms: Some(task.wake_at_ms), lease: None, ordinal: self.created.len() };
+        let row = Task {
+            records: vec![task.record],
+            wake_at_ms: Some(task.wake_at_ms),
+            lease: None,
+            ordinal: self.created.len(),
+        };
         self.by_id.insert(task.task_id, row);
         self.created.push(task.task_id);
         self.plan(task.money);
@@ -89,9 +102,15 @@ impl Tasks {
 
     fn append(&mut self, steps: Vec<Step>) -> Result<Vec<StepOutcome>, Fault> {
         let outcomes = self.decide(&steps)?;
-        let stored = || steps.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == StepOutcome::Stored);
-        let money: Vec<_> =
-            stored().flat_map(|(step, _)| step.money.iter().map(|effect| (step.task_id, effect))).collect();
+        let stored = || {
+            steps
+                .iter()
+                .zip(&outcomes)
+                .filter(|(_, outcome)| **outcome == StepOutcome::Stored)
+        };
+        let money: Vec<_> = stored()
+            .flat_map(|(step, _)| step.money.iter().map(|effect| (step.task_id, effect)))
+            .collect();
         self.check_money(&money)?;
         for (step, outcome) in steps.into_iter().zip(&outcomes) {
             if *outcome == StepOutcome::Conflict {
@@ -111,9 +130,14 @@ impl Tasks {
         let mut after: BTreeMap<Cid, (u64, bool)> = BTreeMap::new();
         let mut outcomes = Vec::with_capacity(steps.len());
         for step in steps {
-            let task = self.by_id.get(&step.task_id).ok_or(Fault::Broken("step of an unknown task"))?;
+            let task = self
+                .by_id
+                .get(&step.task_id)
+                .ok_or(Fault::Broken("step of an unknown task"))?;
             let length = u64::try_from(task.records.len()).unwrap_or(u64::MAX);
-            let (next_seq, is_final) = after.entry(step.task_id).or_insert((length, task.wake_at_ms.is_none()));
+            let (next_seq, is_final) = after
+                .entry(step.task_id)
+                .or_insert((length, task.wake_at_ms.is_none()));
             if lost.contains(&step.task_id) || *next_seq != step.seq {
                 lost.insert(step.task_id);
                 outcomes.push(StepOutcome::Conflict);
@@ -134,7 +158,11 @@ impl Tasks {
         for (task_id, effect) in planned {
             let stored = self.money.get(&effect.key).map(|money| money.task_id);
             let earlier = new.insert(&effect.key, *task_id);
-            if [Some(effect.task_id), stored, earlier].into_iter().flatten().any(|other| other != *task_id) {
+            if [Some(effect.task_id), stored, earlier]
+                .into_iter()
+                .flatten()
+                .any(|other| other != *task_id)
+            {
                 return Err(Fault::Broken("money effect belongs to another task"));
             }
         }
@@ -145,7 +173,11 @@ impl Tasks {
         for effect in money {
             if !self.money.contains_key(&effect.key) {
                 self.planned.push(effect.key.clone());
-                let money = Money { task_id: effect.task_id, body: effect.body, step: Some(effect.step) };
+                let money = Money {
+                    task_id: effect.task_id,
+                    body: effect.body,
+                    step: Some(effect.step),
+                };
                 self.money.insert(effect.key, money);
             }
         }
@@ -158,7 +190,8 @@ impl Tasks {
             .filter_map(|(task_id, task)| {
                 let wake_at_ms = task.wake_at_ms.filter(|at_ms| *at_ms <= now_ms)?;
                 let is_free = task.lease.as_ref().is_none_or(|lease| {
-                    lease.until_ms <= now_ms || (lease.owner == owner && lease.seq < task.records.len())
+                    lease.until_ms <= now_ms
+                        || (lease.owner == owner && lease.seq < task.records.len())
                 });
                 is_free.then_some((wake_at_ms, task.ordinal, *task_id))
             })
@@ -167,14 +200,21 @@ impl Tasks {
         due.truncate(limit);
         for (_, _, task_id) in &due {
             if let Some(task) = self.by_id.get_mut(task_id) {
-                task.lease = Some(Lease { owner: owner.to_owned(), until_ms, seq: task.records.len() });
+                task.lease = Some(Lease {
+                    owner: owner.to_owned(),
+                    until_ms,
+                    seq: task.records.len(),
+                });
             }
         }
         due.into_iter().map(|(_, _, task_id)| task_id).collect()
     }
 
     fn move_money(&mut self, key: &str, to: Option<MoneyStep>) -> Result<(), Fault> {
-        let money = self.money.get_mut(key).ok_or(Fault::Broken("unknown money effect"))?;
+        let money = self
+            .money
+            .get_mut(key)
+            .ok_or(Fault::Broken("unknown money effect"))?;
         if money.step.is_some() {
             money.step = to;
         }
@@ -195,10 +235,20 @@ impl TaskStore for MemoryTasks {
     }
 
     async fn journal(&self, task_id: Cid) -> Result<Vec<Vec<u8>>, StoreError> {
-        Ok(lock(&self.0).by_id.get(&task_id).map(|task| task.records.clone()).unwrap_or_default())
+        Ok(lock(&self.0)
+            .by_id
+            .get(&task_id)
+            .map(|task| task.records.clone())
+            .unwrap_or_default())
     }
 
-    async fn lease_due(&self, owner: &str, now_ms: u64, lease_until_ms: u64, limit: u32) -> Result<Vec<Cid>, StoreError> {
+    async fn lease_due(
+        &self,
+        owner: &str,
+        now_ms: u64,
+        lease_until_ms: u64,
+        limit: u32,
+    ) -> Result<Vec<Cid>, StoreError> {
         check_lease(owner, now_ms, lease_until_ms)?;
         Ok(lock(&self.0).lease_due(owner, now_ms, lease_until_ms, page(limit)))
     }
@@ -228,9 +278,17 @@ impl TaskStore for MemoryTasks {
     async fn money(&self, task_id: Cid) -> Result<Vec<MoneyEffect>, StoreError> {
         let tasks = lock(&self.0);
         let effects = tasks.planned.iter().filter_map(|key| {
-            let money = tasks.money.get(key).filter(|money| money.task_id == task_id)?;
+            let money = tasks
+                .money
+                .get(key)
+                .filter(|money| money.task_id == task_id)?;
             let step = money.step?;
-            Some(MoneyEffect { key: key.clone(), task_id, body: money.body.clone(), step })
+            Some(MoneyEffect {
+                key: key.clone(),
+                task_id,
+                body: money.body.clone(),
+                step,
+            })
         });
         Ok(effects.collect())
     }
@@ -249,23 +307,36 @@ impl TaskStore for MemoryTasks {
         let skipped = match after {
             None => 0,
             Some(task_id) => {
-                let task = tasks.by_id.get(&task_id).ok_or(Fault::Broken("page starts after an unknown task"))?;
+                let task = tasks
+                    .by_id
+                    .get(&task_id)
+                    .ok_or(Fault::Broken("page starts after an unknown task"))?;
                 task.ordinal.saturating_add(1)
             }
         };
-        let open = tasks.created.iter().skip(skipped).filter(|task_id| tasks.is_open(task_id));
+        let open = tasks
+            .created
+            .iter()
+            .skip(skipped)
+            .filter(|task_id| tasks.is_open(task_id));
         Ok(open.take(page(limit)).copied().collect())
     }
 
     async fn open_count(&self) -> Result<u64, StoreError> {
         let tasks = lock(&self.0);
-        let open = tasks.by_id.values().filter(|task| task.wake_at_ms.is_some()).count();
+        let open = tasks
+            .by_id
+            .values()
+            .filter(|task| task.wake_at_ms.is_some())
+            .count();
         Ok(u64::try_from(open).unwrap_or(u64::MAX))
     }
 }
 
 impl Tasks {
     fn is_open(&self, task_id: &Cid) -> bool {
-        self.by_id.get(task_id).is_some_and(|task| task.wake_at_ms.is_some())
+        self.by_id
+            .get(task_id)
+            .is_some_and(|task| task.wake_at_ms.is_some())
     }
 }

@@ -82,7 +82,12 @@ pub(crate) async fn fetch<'c, E>(on: E, sql: Sql, values: Vec<Value>) -> Result<
 where
     E: Executor<'c, Database = sqlx::Postgres>,
 {
-    bound(sql, values).fetch(on).map_err(Fault::from).and_then(|row| std::future::ready(read(&row))).try_collect().await
+    bound(sql, values)
+        .fetch(on)
+        .map_err(Fault::from)
+        .and_then(|row| std::future::ready(read(&row)))
+        .try_collect()
+        .await
 }
 
 fn bound(sql: Sql, values: Vec<Value>) -> sqlx::query::Query<'static, sqlx::Postgres, PgArguments> {

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use futures::TryStreamExt;
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Executor, Row as _, TypeInfo, ValueRef};
 
@@ -73,8 +74,14 @@ impl Sqlite {
         let reading = options(directory)
             .pragma("query_only", "ON")
             .pragma("cache_size", format!("-{}", WRITER_CACHE_KIB / 4));
-        let readers = pool(reading, READERS).await.map_err(SqliteOpenError::Database)?;
-        Ok(Self { writer, readers, lock })
+        let readers = pool(reading, READERS)
+            .await
+            .map_err(SqliteOpenError::Database)?;
+        Ok(Self {
+            writer,
+            readers,
+            lock,
+        })
     }
 
     pub(crate) async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, Fault> {
@@ -131,10 +138,18 @@ pub(crate) async fn fetch<'c, E>(on: E, sql: Sql, values: Vec<Value>) -> Result<
 where
     E: Executor<'c, Database = sqlx::Sqlite>,
 {
-    bound(sql, values).fetch(on).map_err(Fault::from).and_then(|row| std::future::ready(read(&row))).try_collect().await
+    bound(sql, values)
+        .fetch(on)
+        .map_err(Fault::from)
+        .and_then(|row| std::future::ready(read(&row)))
+        .try_collect()
+        .await
 }
 
-fn bound(sql: Sql, values: Vec<Value>) -> sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments> {
+fn bound(
+    sql: Sql,
+    values: Vec<Value>,
+) -> sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments> {
     let query = sqlx::query(AssertSqlSafe(sql));
     values.into_iter().fold(query, |query, value| match value {
         Value::Bytes(bytes) => query.bind(bytes),

@@ -54,7 +54,9 @@ impl Row {
     pub(crate) fn bytes(&self, index: usize) -> Result<&[u8], Fault> {
         match self.0.get(index) {
             Some(Cell::Bytes(bytes)) => Ok(bytes),
-            Some(Cell::Null | Cell::Int(_) | Cell::Text(_)) | None => Err(Fault::Broken("a column holds no bytes")),
+            Some(Cell::Null | Cell::Int(_) | Cell::Text(_)) | None => {
+                Err(Fault::Broken("a column holds no bytes"))
+            }
         }
     }
 
@@ -62,7 +64,9 @@ impl Row {
     pub(crate) fn take_bytes(&mut self, index: usize) -> Result<Vec<u8>, Fault> {
         match self.0.get_mut(index) {
             Some(Cell::Bytes(bytes)) => Ok(std::mem::take(bytes)),
-            Some(Cell::Null | Cell::Int(_) | Cell::Text(_)) | None => Err(Fault::Broken("a column holds no bytes")),
+            Some(Cell::Null | Cell::Int(_) | Cell::Text(_)) | None => {
+                Err(Fault::Broken("a column holds no bytes"))
+            }
         }
     }
 
@@ -70,7 +74,9 @@ impl Row {
     pub(crate) fn int(&self, index: usize) -> Result<i64, Fault> {
         match self.0.get(index) {
             Some(Cell::Int(int)) => Ok(*int),
-            Some(Cell::Null | Cell::Bytes(_) | Cell::Text(_)) | None => Err(Fault::Broken("a column holds no integer")),
+            Some(Cell::Null | Cell::Bytes(_) | Cell::Text(_)) | None => {
+                Err(Fault::Broken("a column holds no integer"))
+            }
         }
     }
 
@@ -86,7 +92,9 @@ impl Row {
     pub(crate) fn text(&self, index: usize) -> Result<&str, Fault> {
         match self.0.get(index) {
             Some(Cell::Text(text)) => Ok(text),
-            Some(Cell::Null | Cell::Bytes(_) | Cell::Int(_)) | None => Err(Fault::Broken("a column holds no text")),
+            Some(Cell::Null | Cell::Bytes(_) | Cell::Int(_)) | None => {
+                Err(Fault::Broken("a column holds no text"))
+            }
         }
     }
 }

@@ -11,7 +11,10 @@ pub(crate) async fn content_is_read_back(home: &Home) {
         let cid = blobs.put(bytes).await.unwrap();
         assert_eq!(cid, Cid::of(bytes));
         assert_eq!(blobs.put(bytes).await.unwrap(), cid);
-        assert_eq!(home.gateway(1).blobs().get(cid).await.unwrap().unwrap(), bytes);
+        assert_eq!(
+            home.gateway(1).blobs().get(cid).await.unwrap().unwrap(),
+            bytes
+        );
     }
     assert_eq!(blobs.get(Cid::of(b"never stored")).await.unwrap(), None);
 }
@@ -20,7 +23,16 @@ pub(crate) async fn content_over_the_limit_is_refused(home: &Home) {
     let blobs = home.store.blobs();
     let mut bytes = vec![7; MAX_BLOB_BYTES + 1];
     let refused = blobs.put(&bytes).await;
-    assert!(matches!(refused, Err(StoreError::TooLarge { limit: MAX_BLOB_BYTES, .. })), "{refused:?}");
+    assert!(
+        matches!(
+            refused,
+            Err(StoreError::TooLarge {
+                limit: MAX_BLOB_BYTES,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
     assert_eq!(blobs.get(Cid::of(&bytes)).await.unwrap(), None);
     bytes.pop();
     let cid = blobs.put(&bytes).await.unwrap();

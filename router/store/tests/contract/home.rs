@@ -15,21 +15,39 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) async fn memory() -> Self {
-        Self { store: Store::memory(), others: Vec::new(), location: None, directory: None }
+        Self {
+            store: Store::memory(),
+            others: Vec::new(),
+            location: None,
+            directory: None,
+        }
     }
 
     pub(crate) async fn sqlite() -> Self {
         let directory = TempDir::new().unwrap();
         let location = directory.path().join("data").to_str().unwrap().to_owned();
         let store = Store::open(&location).await.unwrap();
-        Self { store, others: Vec::new(), location: Some(location), directory: Some(directory) }
+        Self {
+            store,
+            others: Vec::new(),
+            location: Some(location),
+            directory: Some(directory),
+        }
     }
 
     pub(crate) async fn postgres() -> Self {
         let location = schema().await;
         let store = Store::open(&location).await.unwrap();
-        let others = vec![Store::open(&location).await.unwrap(), Store::open(&location).await.unwrap()];
-        Self { store, others, location: Some(location), directory: None }
+        let others = vec![
+            Store::open(&location).await.unwrap(),
+            Store::open(&location).await.unwrap(),
+        ];
+        Self {
+            store,
+            others,
+            location: Some(location),
+            directory: None,
+        }
     }
 
     /// Another store of the same kind, empty.
@@ -69,13 +87,21 @@ impl Home {
 /// URL of an empty schema.
 pub(crate) async fn schema() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let url = std::env::var("D402_TEST_POSTGRES_URL")
-        .expect("no D402_TEST_POSTGRES_URL: run `cargo xtask test`, which starts a private PostgreSQL");
-    let name = format!("store_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let url = std::env::var("D402_TEST_POSTGRES_URL").expect(
+        "no D402_TEST_POSTGRES_URL: run `cargo xtask test`, which starts a private PostgreSQL",
+    );
+    let name = format!(
+        "store_{}_{}",
+        std::process::id(),
+        NUMBER.fetch_add(1, Ordering::Relaxed)
+    );
     let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
     let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
     let sql = format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+        .execute(&mut connection)
+        .await
+        .unwrap();
     sqlx::Connection::close(connection).await.unwrap();
     let separator = if url.contains('?') { '&' } else { '?' };
     format!("{url}{separator}options=-c%20search_path%3D{name}")

@@ -15,7 +15,10 @@ pub(crate) async fn eight_owners_never_share_a_task(home: &Home) {
         tokio::spawn(async move {
             let mut mine = Vec::new();
             loop {
-                let leased = tasks.lease_due(&format!("owner {owner}"), 2_000, 9_000, 7).await.unwrap();
+                let leased = tasks
+                    .lease_due(&format!("owner {owner}"), 2_000, 9_000, 7)
+                    .await
+                    .unwrap();
                 if leased.is_empty() {
                     break mine;
                 }
@@ -24,7 +27,11 @@ pub(crate) async fn eight_owners_never_share_a_task(home: &Home) {
             }
         })
     });
-    let leased: Vec<Cid> = join_all(owners).await.into_iter().flat_map(Result::unwrap).collect();
+    let leased: Vec<Cid> = join_all(owners)
+        .await
+        .into_iter()
+        .flat_map(Result::unwrap)
+        .collect();
     let distinct: BTreeSet<Cid> = leased.iter().copied().collect();
     assert_eq!(leased.len(), distinct.len(), "a task has two owners");
     assert_eq!(distinct, names.iter().map(|name| id(name)).collect());
@@ -33,10 +40,22 @@ pub(crate) async fn eight_owners_never_share_a_task(home: &Home) {
 pub(crate) async fn a_lease_ends_at_its_last_millisecond(home: &Home) {
     let tasks = home.store.tasks();
     tasks.create(task("a")).await.unwrap();
-    assert_eq!(tasks.lease_due("first", WAKE_MS, 5_000, 10).await.unwrap(), [id("a")]);
-    assert_eq!(tasks.lease_due("second", 4_999, 9_000, 10).await.unwrap(), []);
-    assert_eq!(tasks.lease_due("second", 5_000, 9_000, 10).await.unwrap(), [id("a")]);
-    assert_eq!(tasks.lease_due("first", 5_000, 9_000, 10).await.unwrap(), []);
+    assert_eq!(
+        tasks.lease_due("first", WAKE_MS, 5_000, 10).await.unwrap(),
+        [id("a")]
+    );
+    assert_eq!(
+        tasks.lease_due("second", 4_999, 9_000, 10).await.unwrap(),
+        []
+    );
+    assert_eq!(
+        tasks.lease_due("second", 5_000, 9_000, 10).await.unwrap(),
+        [id("a")]
+    );
+    assert_eq!(
+        tasks.lease_due("first", 5_000, 9_000, 10).await.unwrap(),
+        []
+    );
 }
 
 pub(crate) async fn a_released_task_goes_to_the_next_owner(home: &Home) {
@@ -47,7 +66,12 @@ pub(crate) async fn a_released_task_goes_to_the_next_owner(home: &Home) {
     assert_eq!(leased.len(), 80);
     tasks.release("first", &leased[..70]).await.unwrap();
     tasks.release("first", &[id("unknown")]).await.unwrap();
-    let second: BTreeSet<_> = tasks.lease_due("second", WAKE_MS, 5_000, 100).await.unwrap().into_iter().collect();
+    let second: BTreeSet<_> = tasks
+        .lease_due("second", WAKE_MS, 5_000, 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .collect();
     assert_eq!(second, leased[..70].iter().copied().collect());
 }
 
@@ -56,32 +80,61 @@ pub(crate) async fn only_its_holder_can_release(home: &Home) {
     tasks.create(task("a")).await.unwrap();
     tasks.lease_due("first", WAKE_MS, 5_000, 1).await.unwrap();
     tasks.release("second", &[id("a")]).await.unwrap();
-    assert_eq!(tasks.lease_due("second", WAKE_MS, 5_000, 1).await.unwrap(), []);
+    assert_eq!(
+        tasks.lease_due("second", WAKE_MS, 5_000, 1).await.unwrap(),
+        []
+    );
 }
 
 pub(crate) async fn the_holder_alone_gets_the_next_wake_up(home: &Home) {
     let tasks = home.store.tasks();
     tasks.create(task("a")).await.unwrap();
-    assert_eq!(tasks.lease_due("first", WAKE_MS, 5_000, 1).await.unwrap(), [id("a")]);
+    assert_eq!(
+        tasks.lease_due("first", WAKE_MS, 5_000, 1).await.unwrap(),
+        [id("a")]
+    );
     // The same wake-up is not given out twice, not even to its holder.
-    assert_eq!(tasks.lease_due("first", WAKE_MS, 5_000, 1).await.unwrap(), []);
+    assert_eq!(
+        tasks.lease_due("first", WAKE_MS, 5_000, 1).await.unwrap(),
+        []
+    );
     tasks.append(vec![step("a", 1)]).await.unwrap();
     let next_ms = WAKE_MS + 1;
-    assert_eq!(tasks.lease_due("second", next_ms, 6_000, 1).await.unwrap(), []);
-    assert_eq!(tasks.lease_due("first", next_ms, 6_000, 1).await.unwrap(), [id("a")]);
+    assert_eq!(
+        tasks.lease_due("second", next_ms, 6_000, 1).await.unwrap(),
+        []
+    );
+    assert_eq!(
+        tasks.lease_due("first", next_ms, 6_000, 1).await.unwrap(),
+        [id("a")]
+    );
     // The new lease lasts as long as it says.
-    assert_eq!(tasks.lease_due("second", 5_500, 9_000, 1).await.unwrap(), []);
-    assert_eq!(tasks.lease_due("second", 6_000, 9_000, 1).await.unwrap(), [id("a")]);
+    assert_eq!(
+        tasks.lease_due("second", 5_500, 9_000, 1).await.unwrap(),
+        []
+    );
+    assert_eq!(
+        tasks.lease_due("second", 6_000, 9_000, 1).await.unwrap(),
+        [id("a")]
+    );
 }
 
 pub(crate) async fn the_longest_overdue_comes_first(home: &Home) {
     let tasks = home.store.tasks();
-    for (name, wake_at_ms) in [("late", 30), ("early", 10), ("middle", 20), ("early too", 10)] {
+    for (name, wake_at_ms) in [
+        ("late", 30),
+        ("early", 10),
+        ("middle", 20),
+        ("early too", 10),
+    ] {
         let mut new = task(name);
         new.wake_at_ms = wake_at_ms;
         tasks.create(new).await.unwrap();
     }
-    assert_eq!(lease(&*tasks, 3).await, [id("early"), id("early too"), id("middle")]);
+    assert_eq!(
+        lease(&*tasks, 3).await,
+        [id("early"), id("early too"), id("middle")]
+    );
     assert_eq!(lease(&*tasks, 3).await, [id("late")]);
 }
 

@@ -12,10 +12,25 @@ use crate::sample::{effect, hash, id};
 
 #[derive(Clone, Debug)]
 enum Call {
-    Create { task: u8, payment: u8, terms: u8, client: Option<u8>, wake_at_ms: u64, money: Option<u8> },
+    Create {
+        task: u8,
+        payment: u8,
+        terms: u8,
+        client: Option<u8>,
+        wake_at_ms: u64,
+        money: Option<u8>,
+    },
     Append(Vec<(u8, u64, Option<u64>, Option<u8>)>),
-    LeaseDue { owner: u8, now_ms: u64, for_ms: u64, limit: u32 },
-    Release { owner: u8, tasks: Vec<u8> },
+    LeaseDue {
+        owner: u8,
+        now_ms: u64,
+        for_ms: u64,
+        limit: u32,
+    },
+    Release {
+        owner: u8,
+        tasks: Vec<u8>,
+    },
     Submitted(u8),
     Final(u8),
 }
@@ -23,10 +38,30 @@ enum Call {
 fn call() -> impl Strategy<Value = Call> {
     let name = 0..5_u8;
     let key = proptest::option::weighted(0.3, 0..6_u8);
-    let create = (name.clone(), 0..6_u8, 0..6_u8, proptest::option::of(0..4_u8), 0..60_u64, key.clone()).prop_map(
-        |(task, payment, terms, client, wake_at_ms, money)| Call::Create { task, payment, terms, client, wake_at_ms, money },
+    let create = (
+        name.clone(),
+        0..6_u8,
+        0..6_u8,
+        proptest::option::of(0..4_u8),
+        0..60_u64,
+        key.clone(),
+    )
+        .prop_map(
+            |(task, payment, terms, client, wake_at_ms, money)| Call::Create {
+                task,
+                payment,
+                terms,
+                client,
+                wake_at_ms,
+                money,
+            },
+        );
+    let step = (
+        name.clone(),
+        0..7_u64,
+        proptest::option::weighted(0.85, 0..60_u64),
+        key,
     );
-    let step = (name.clone(), 0..7_u64, proptest::option::weighted(0.85, 0..60_u64), key);
     prop_oneof![
         3 => create,
         6 => vec(step, 1..6).prop_map(Call::Append),
@@ -39,7 +74,15 @@ fn call() -> impl Strategy<Value = Call> {
 }
 
 fn money(task: u8, key: Option<u8>) -> Vec<MoneyEffect> {
-    key.map(|key| effect(&task.to_string(), &format!("key {key}"), &format!("by {task}"))).into_iter().collect()
+    key.map(|key| {
+        effect(
+            &task.to_string(),
+            &format!("key {key}"),
+            &format!("by {task}"),
+        )
+    })
+    .into_iter()
+    .collect()
 }
 
 /// The answer as text; what an error says about its cause may differ.
@@ -53,7 +96,14 @@ fn told<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
 
 async fn answer(tasks: &dyn TaskStore, call: &Call, number: usize) -> String {
     match call.clone() {
-        Call::Create { task, payment, terms, client, wake_at_ms, money: key } => {
+        Call::Create {
+            task,
+            payment,
+            terms,
+            client,
+            wake_at_ms,
+            money: key,
+        } => {
             let new = NewTask {
                 task_id: id(&task.to_string()),
                 terms_hash: hash(&format!("terms {terms}")),
@@ -77,10 +127,20 @@ async fn answer(tasks: &dyn TaskStore, call: &Call, number: usize) -> String {
             });
             told(tasks.append(steps.collect()).await)
         }
-        Call::LeaseDue { owner, now_ms, for_ms, limit } => {
-            told(tasks.lease_due(&owner.to_string(), now_ms, now_ms + for_ms, limit).await)
-        }
-        Call::Release { owner, tasks: released } => {
+        Call::LeaseDue {
+            owner,
+            now_ms,
+            for_ms,
+            limit,
+        } => told(
+            tasks
+                .lease_due(&owner.to_string(), now_ms, now_ms + for_ms, limit)
+                .await,
+        ),
+        Call::Release {
+            owner,
+            tasks: released,
+        } => {
             let released: Vec<_> = released.iter().map(|task| id(&task.to_string())).collect();
             told(tasks.release(&owner.to_string(), &released).await)
         }
@@ -91,12 +151,17 @@ async fn answer(tasks: &dyn TaskStore, call: &Call, number: usize) -> String {
 
 /// Everything a caller can see.
 async fn seen(tasks: &dyn TaskStore) -> Vec<String> {
-    let mut seen = vec![told(tasks.open_tasks(None, 100).await), told(tasks.open_count().await)];
+    let mut seen = vec![
+        told(tasks.open_tasks(None, 100).await),
+        told(tasks.open_count().await),
+    ];
     for name in 0..6_u8 {
         let task_id = id(&name.to_string());
         seen.push(told(tasks.journal(task_id).await));
         seen.push(told(tasks.money(task_id).await));
-        seen.push(told(tasks.by_payment(hash(&format!("payment {name}"))).await));
+        seen.push(told(
+            tasks.by_payment(hash(&format!("payment {name}"))).await,
+        ));
         seen.push(told(tasks.by_terms(hash(&format!("terms {name}"))).await));
         seen.push(told(tasks.by_client_id(&format!("client {name}")).await));
     }

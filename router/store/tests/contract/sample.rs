@@ -39,16 +39,27 @@ pub(crate) fn step(name: &str, seq: u64) -> Step {
 }
 
 pub(crate) fn last_step(name: &str, seq: u64) -> Step {
-    Step { wake_at_ms: None, ..step(name, seq) }
+    Step {
+        wake_at_ms: None,
+        ..step(name, seq)
+    }
 }
 
 pub(crate) fn effect(name: &str, key: &str, body: &str) -> MoneyEffect {
-    MoneyEffect { key: key.to_owned(), task_id: id(name), body: body.as_bytes().to_vec(), step: MoneyStep::Planned }
+    MoneyEffect {
+        key: key.to_owned(),
+        task_id: id(name),
+        body: body.as_bytes().to_vec(),
+        step: MoneyStep::Planned,
+    }
 }
 
 pub(crate) async fn create_all(tasks: &dyn TaskStore, names: &[String]) {
     for name in names {
-        assert_eq!(tasks.create(task(name)).await.unwrap(), d402_core::ports::CreateOutcome::Created);
+        assert_eq!(
+            tasks.create(task(name)).await.unwrap(),
+            d402_core::ports::CreateOutcome::Created
+        );
     }
 }
 

@@ -10,8 +10,14 @@ use crate::sample::{create_all, effect, hash, id, last_step, names, step, task};
 pub(crate) async fn a_created_task_has_its_first_record(home: &Home) {
     let tasks = home.store.tasks();
     assert_eq!(tasks.journal(id("a")).await.unwrap(), Vec::<Vec<u8>>::new());
-    assert_eq!(tasks.create(task("a")).await.unwrap(), CreateOutcome::Created);
-    assert_eq!(tasks.journal(id("a")).await.unwrap(), [b"opened a".to_vec()]);
+    assert_eq!(
+        tasks.create(task("a")).await.unwrap(),
+        CreateOutcome::Created
+    );
+    assert_eq!(
+        tasks.journal(id("a")).await.unwrap(),
+        [b"opened a".to_vec()]
+    );
     assert_eq!(tasks.open_count().await.unwrap(), 1);
 }
 
@@ -24,11 +30,20 @@ pub(crate) async fn what_is_taken_is_reported_payment_first_then_terms_then_clie
     }
     let mut new = task("new");
     new.client_id = Some("client named".to_owned());
-    assert_eq!(tasks.create(new.clone()).await.unwrap(), CreateOutcome::ClientIdTaken(id("named")));
+    assert_eq!(
+        tasks.create(new.clone()).await.unwrap(),
+        CreateOutcome::ClientIdTaken(id("named"))
+    );
     new.terms_hash = hash("terms of termed");
-    assert_eq!(tasks.create(new.clone()).await.unwrap(), CreateOutcome::TermsTaken(id("termed")));
+    assert_eq!(
+        tasks.create(new.clone()).await.unwrap(),
+        CreateOutcome::TermsTaken(id("termed"))
+    );
     new.payment_id = hash("payment of paid");
-    assert_eq!(tasks.create(new.clone()).await.unwrap(), CreateOutcome::SamePayment(id("paid")));
+    assert_eq!(
+        tasks.create(new.clone()).await.unwrap(),
+        CreateOutcome::SamePayment(id("paid"))
+    );
     // Not even one of the refused tries left something.
     assert_eq!(tasks.open_count().await.unwrap(), 3);
     assert!(tasks.journal(id("new")).await.unwrap().is_empty());
@@ -39,7 +54,10 @@ pub(crate) async fn an_intent_paid_on_another_entry_is_terms_taken(home: &Home) 
     tasks.create(task("a")).await.unwrap();
     let mut other_entry = task("b");
     other_entry.task_id = id("a");
-    assert_eq!(tasks.create(other_entry).await.unwrap(), CreateOutcome::TermsTaken(id("a")));
+    assert_eq!(
+        tasks.create(other_entry).await.unwrap(),
+        CreateOutcome::TermsTaken(id("a"))
+    );
 }
 
 pub(crate) async fn concurrent_payments_of_one_task_make_one_task(home: &Home) {
@@ -49,12 +67,25 @@ pub(crate) async fn concurrent_payments_of_one_task_make_one_task(home: &Home) {
             let (tasks, name) = (home.gateway(gateway).tasks(), name.clone());
             tokio::spawn(async move { tasks.create(task(&name)).await.unwrap() })
         });
-        let outcomes: Vec<_> = join_all(tries).await.into_iter().map(Result::unwrap).collect();
-        let created = outcomes.iter().filter(|outcome| **outcome == CreateOutcome::Created).count();
+        let outcomes: Vec<_> = join_all(tries)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        let created = outcomes
+            .iter()
+            .filter(|outcome| **outcome == CreateOutcome::Created)
+            .count();
         assert_eq!(created, 1, "{outcomes:?}");
-        let same = outcomes.iter().filter(|outcome| **outcome == CreateOutcome::SamePayment(id(&name))).count();
+        let same = outcomes
+            .iter()
+            .filter(|outcome| **outcome == CreateOutcome::SamePayment(id(&name)))
+            .count();
         assert_eq!(same, 23, "{outcomes:?}");
-        assert_eq!(home.store.tasks().journal(id(&name)).await.unwrap().len(), 1);
+        assert_eq!(
+            home.store.tasks().journal(id(&name)).await.unwrap().len(),
+            1
+        );
     }
 }
 
@@ -67,11 +98,24 @@ pub(crate) async fn concurrent_payers_of_the_same_terms_make_one_task(home: &Hom
             (new.task_id, tasks.create(new).await.unwrap())
         })
     });
-    let outcomes: Vec<_> = join_all(tries).await.into_iter().map(Result::unwrap).collect();
-    let holder = home.store.tasks().by_terms(hash("the terms")).await.unwrap().unwrap();
+    let outcomes: Vec<_> = join_all(tries)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let holder = home
+        .store
+        .tasks()
+        .by_terms(hash("the terms"))
+        .await
+        .unwrap()
+        .unwrap();
     for (task_id, outcome) in outcomes {
-        let expected =
-            if task_id == holder { CreateOutcome::Created } else { CreateOutcome::TermsTaken(holder) };
+        let expected = if task_id == holder {
+            CreateOutcome::Created
+        } else {
+            CreateOutcome::TermsTaken(holder)
+        };
         assert_eq!(outcome, expected);
     }
     assert_eq!(home.store.tasks().open_count().await.unwrap(), 1);
@@ -81,7 +125,9 @@ pub(crate) async fn steps_are_read_back_in_order(home: &Home) {
     let tasks = home.store.tasks();
     let names = names(90);
     create_all(&*tasks, &names).await;
-    let steps: Vec<_> = (1..=4).flat_map(|seq| names.iter().map(move |name| step(name, seq))).collect();
+    let steps: Vec<_> = (1..=4)
+        .flat_map(|seq| names.iter().map(move |name| step(name, seq)))
+        .collect();
     let outcomes = tasks.append(steps).await.unwrap();
     assert_eq!(outcomes, vec![StepOutcome::Stored; 4 * names.len()]);
     for name in &names {
@@ -96,39 +142,72 @@ pub(crate) async fn steps_are_read_back_in_order(home: &Home) {
 pub(crate) async fn of_two_writers_of_one_seq_exactly_one_wins(home: &Home) {
     home.store.tasks().create(task("a")).await.unwrap();
     for seq in 1..=40 {
-        let tries = (0..4).map(|writer| {
-            let tasks = home.gateway(writer).tasks();
+        let tries = (0..4_u8).map(|writer| {
+            let tasks = home.gateway(writer.into()).tasks();
             tokio::spawn(async move {
                 let mut mine = step("a", seq);
-                mine.record = vec![writer as u8 + 1];
+                mine.record = vec![writer + 1];
                 tasks.append(vec![mine]).await.unwrap()[0]
             })
         });
-        let outcomes: Vec<_> = join_all(tries).await.into_iter().map(Result::unwrap).collect();
-        let winners: Vec<_> = (1..).zip(&outcomes).filter(|(_, o)| **o == StepOutcome::Stored).collect();
+        let outcomes: Vec<_> = join_all(tries)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        let winners: Vec<_> = (1_u8..)
+            .zip(&outcomes)
+            .filter(|(_, o)| **o == StepOutcome::Stored)
+            .collect();
         assert_eq!(winners.len(), 1, "{outcomes:?}");
         let journal = home.store.tasks().journal(id("a")).await.unwrap();
         assert_eq!(journal.len() as u64, seq + 1);
-        assert_eq!(journal.last().unwrap(), &vec![winners[0].0 as u8], "the winner's record is what is stored");
+        assert_eq!(
+            journal.last().unwrap(),
+            &vec![winners[0].0],
+            "the winner's record is what is stored"
+        );
     }
 }
 
 pub(crate) async fn a_step_behind_a_lost_one_is_lost(home: &Home) {
     let tasks = home.store.tasks();
     create_all(&*tasks, &["a".to_owned(), "b".to_owned()]).await;
-    tasks.append(vec![step("a", 1), step("a", 2)]).await.unwrap();
+    tasks
+        .append(vec![step("a", 1), step("a", 2)])
+        .await
+        .unwrap();
     // Decided when the journal of "a" had one record: seq 3 is free, but not for who never saw 1 and 2.
-    let outcomes = tasks.append(vec![step("a", 2), step("a", 3), step("b", 1)]).await.unwrap();
-    assert_eq!(outcomes, [StepOutcome::Conflict, StepOutcome::Conflict, StepOutcome::Stored]);
+    let outcomes = tasks
+        .append(vec![step("a", 2), step("a", 3), step("b", 1)])
+        .await
+        .unwrap();
+    assert_eq!(
+        outcomes,
+        [
+            StepOutcome::Conflict,
+            StepOutcome::Conflict,
+            StepOutcome::Stored
+        ]
+    );
     assert_eq!(tasks.journal(id("a")).await.unwrap().len(), 3);
-    assert_eq!(tasks.append(vec![step("a", 3)]).await.unwrap(), [StepOutcome::Stored]);
+    assert_eq!(
+        tasks.append(vec![step("a", 3)]).await.unwrap(),
+        [StepOutcome::Stored]
+    );
 }
 
 pub(crate) async fn a_gap_is_a_conflict(home: &Home) {
     let tasks = home.store.tasks();
     tasks.create(task("a")).await.unwrap();
-    assert_eq!(tasks.append(vec![step("a", 2)]).await.unwrap(), [StepOutcome::Conflict]);
-    assert_eq!(tasks.append(vec![step("a", 0)]).await.unwrap(), [StepOutcome::Conflict]);
+    assert_eq!(
+        tasks.append(vec![step("a", 2)]).await.unwrap(),
+        [StepOutcome::Conflict]
+    );
+    assert_eq!(
+        tasks.append(vec![step("a", 0)]).await.unwrap(),
+        [StepOutcome::Conflict]
+    );
     assert_eq!(tasks.journal(id("a")).await.unwrap().len(), 1);
 }
 
@@ -136,9 +215,15 @@ pub(crate) async fn a_call_with_a_broken_step_stores_nothing(home: &Home) {
     let tasks = home.store.tasks();
     tasks.create(task("a")).await.unwrap();
     let broken = tasks.append(vec![step("a", 1), step("unknown", 1)]).await;
-    assert!(matches!(broken, Err(StoreError::Broken { .. })), "{broken:?}");
+    assert!(
+        matches!(broken, Err(StoreError::Broken { .. })),
+        "{broken:?}"
+    );
     assert_eq!(tasks.journal(id("a")).await.unwrap().len(), 1);
-    assert_eq!(tasks.append(vec![step("a", 1)]).await.unwrap(), [StepOutcome::Stored]);
+    assert_eq!(
+        tasks.append(vec![step("a", 1)]).await.unwrap(),
+        [StepOutcome::Stored]
+    );
 }
 
 pub(crate) async fn a_broken_call_harms_no_other(home: &Home) {
@@ -153,7 +238,10 @@ pub(crate) async fn a_broken_call_harms_no_other(home: &Home) {
                 async move { tasks.append(vec![step("unknown", 1)]).await }
             });
             let stored = tasks.append(vec![step(&name, 1)]).await.unwrap();
-            assert!(matches!(broken.await.unwrap(), Err(StoreError::Broken { .. })));
+            assert!(matches!(
+                broken.await.unwrap(),
+                Err(StoreError::Broken { .. })
+            ));
             stored
         })
     });
@@ -190,20 +278,33 @@ pub(crate) async fn an_abandoned_call_is_whole_or_nothing(home: &Home) {
         let a = tasks.journal(id("a")).await.unwrap().len();
         let b = tasks.journal(id("b")).await.unwrap().len();
         assert_eq!(a, b, "half a call is stored");
-        assert_eq!(tasks.money(id("b")).await.unwrap().len(), a - 1, "a step is stored without its money");
+        assert_eq!(
+            tasks.money(id("b")).await.unwrap().len(),
+            a - 1,
+            "a step is stored without its money"
+        );
     }
     // In memory a call ends at its first poll; elsewhere most of these must have been cut short somewhere.
-    assert!(abandoned > 0 || home.store.kind() == "memory", "no call was ever abandoned");
+    assert!(
+        abandoned > 0 || home.store.kind() == "memory",
+        "no call was ever abandoned"
+    );
 }
 
 pub(crate) async fn a_final_task_is_closed_for_ever(home: &Home) {
     let tasks = home.store.tasks();
     create_all(&*tasks, &["a".to_owned(), "b".to_owned()]).await;
-    tasks.append(vec![step("a", 1), last_step("a", 2)]).await.unwrap();
+    tasks
+        .append(vec![step("a", 1), last_step("a", 2)])
+        .await
+        .unwrap();
     assert_eq!(tasks.open_tasks(None, 10).await.unwrap(), [id("b")]);
     assert_eq!(tasks.open_count().await.unwrap(), 1);
     // What arrives afterwards may be noted.
-    assert_eq!(tasks.append(vec![last_step("a", 3)]).await.unwrap(), [StepOutcome::Stored]);
+    assert_eq!(
+        tasks.append(vec![last_step("a", 3)]).await.unwrap(),
+        [StepOutcome::Stored]
+    );
     let woken = tasks.append(vec![step("a", 4)]).await;
     assert!(matches!(woken, Err(StoreError::Broken { .. })), "{woken:?}");
     let woken = tasks.append(vec![last_step("b", 1), step("b", 2)]).await;
@@ -215,9 +316,15 @@ pub(crate) async fn open_tasks_are_paged_in_creation_order(home: &Home) {
     let tasks = home.store.tasks();
     let names = names(25);
     create_all(&*tasks, &names).await;
-    tasks.append(vec![last_step("task 3", 1), last_step("task 9", 1)]).await.unwrap();
-    let expected: Vec<_> =
-        names.iter().filter(|name| !["task 3", "task 9"].contains(&name.as_str())).map(|name| id(name)).collect();
+    tasks
+        .append(vec![last_step("task 3", 1), last_step("task 9", 1)])
+        .await
+        .unwrap();
+    let expected: Vec<_> = names
+        .iter()
+        .filter(|name| !["task 3", "task 9"].contains(&name.as_str()))
+        .map(|name| id(name))
+        .collect();
     let mut seen = Vec::new();
     loop {
         let page = tasks.open_tasks(seen.last().copied(), 10).await.unwrap();
@@ -229,8 +336,14 @@ pub(crate) async fn open_tasks_are_paged_in_creation_order(home: &Home) {
     }
     assert_eq!(seen, expected);
     // A page may start after a task that has become final meanwhile.
-    assert_eq!(tasks.open_tasks(Some(id("task 3")), 1).await.unwrap(), [id("task 4")]);
-    assert!(matches!(tasks.open_tasks(Some(id("unknown")), 1).await, Err(StoreError::Broken { .. })));
+    assert_eq!(
+        tasks.open_tasks(Some(id("task 3")), 1).await.unwrap(),
+        [id("task 4")]
+    );
+    assert!(matches!(
+        tasks.open_tasks(Some(id("unknown")), 1).await,
+        Err(StoreError::Broken { .. })
+    ));
 }
 
 pub(crate) async fn tasks_are_found_by_payment_terms_and_client_id(home: &Home) {
@@ -240,8 +353,14 @@ pub(crate) async fn tasks_are_found_by_payment_terms_and_client_id(home: &Home) 
     new.client_id = Some(awkward.to_owned());
     tasks.create(new).await.unwrap();
     tasks.create(task("b")).await.unwrap();
-    assert_eq!(tasks.by_payment(hash("payment of a")).await.unwrap(), Some(id("a")));
-    assert_eq!(tasks.by_terms(hash("terms of b")).await.unwrap(), Some(id("b")));
+    assert_eq!(
+        tasks.by_payment(hash("payment of a")).await.unwrap(),
+        Some(id("a"))
+    );
+    assert_eq!(
+        tasks.by_terms(hash("terms of b")).await.unwrap(),
+        Some(id("b"))
+    );
     assert_eq!(tasks.by_client_id(awkward).await.unwrap(), Some(id("a")));
     assert_eq!(tasks.by_payment(hash("terms of a")).await.unwrap(), None);
     assert_eq!(tasks.by_terms(hash("payment of a")).await.unwrap(), None);
@@ -253,17 +372,26 @@ pub(crate) async fn values_over_their_limit_are_refused(home: &Home) {
     let tasks = home.store.tasks();
     let mut long_name = task("a");
     long_name.client_id = Some("x".repeat(MAX_CLIENT_ID_BYTES + 1));
-    assert!(matches!(tasks.create(long_name).await, Err(StoreError::TooLarge { .. })));
+    assert!(matches!(
+        tasks.create(long_name).await,
+        Err(StoreError::TooLarge { .. })
+    ));
     let mut longest_name = task("a");
     longest_name.client_id = Some("x".repeat(MAX_CLIENT_ID_BYTES));
     tasks.create(longest_name).await.unwrap();
     let mut long = step("a", 1);
     long.record = vec![0; MAX_RECORD_BYTES + 1];
     let refused = tasks.append(vec![long]).await;
-    assert!(matches!(refused, Err(StoreError::TooLarge { bytes, limit }) if bytes == limit + 1), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::TooLarge { bytes, limit }) if bytes == limit + 1),
+        "{refused:?}"
+    );
     let mut dear = step("a", 1);
     dear.money = vec![effect("a", "pay", &"x".repeat(MAX_MONEY_BODY_BYTES + 1))];
-    assert!(matches!(tasks.append(vec![dear]).await, Err(StoreError::TooLarge { .. })));
+    assert!(matches!(
+        tasks.append(vec![dear]).await,
+        Err(StoreError::TooLarge { .. })
+    ));
     assert_eq!(tasks.journal(id("a")).await.unwrap().len(), 1);
 }
 
@@ -271,13 +399,25 @@ pub(crate) async fn impossible_values_are_broken(home: &Home) {
     let tasks = home.store.tasks();
     let mut empty_name = task("a");
     empty_name.client_id = Some(String::new());
-    assert!(matches!(tasks.create(empty_name).await, Err(StoreError::Broken { .. })));
+    assert!(matches!(
+        tasks.create(empty_name).await,
+        Err(StoreError::Broken { .. })
+    ));
     tasks.create(task("a")).await.unwrap();
     let mut empty = step("a", 1);
     empty.record = Vec::new();
-    assert!(matches!(tasks.append(vec![empty]).await, Err(StoreError::Broken { .. })));
-    assert!(matches!(tasks.lease_due("", 1, 2, 1).await, Err(StoreError::Broken { .. })));
-    assert!(matches!(tasks.lease_due("me", 2, 2, 1).await, Err(StoreError::Broken { .. })));
+    assert!(matches!(
+        tasks.append(vec![empty]).await,
+        Err(StoreError::Broken { .. })
+    ));
+    assert!(matches!(
+        tasks.lease_due("", 1, 2, 1).await,
+        Err(StoreError::Broken { .. })
+    ));
+    assert!(matches!(
+        tasks.lease_due("me", 2, 2, 1).await,
+        Err(StoreError::Broken { .. })
+    ));
     assert_eq!(tasks.append(Vec::new()).await.unwrap(), []);
 }
 
@@ -287,19 +427,41 @@ pub(crate) async fn what_was_answered_is_there_after_opening_again(home: &Home) 
     create_all(&*tasks, &names).await;
     let mut paid = step("task 0", 1);
     paid.money = vec![effect("task 0", "pay:0", "bytes")];
-    tasks.append(vec![paid, last_step("task 1", 1)]).await.unwrap();
+    tasks
+        .append(vec![paid, last_step("task 1", 1)])
+        .await
+        .unwrap();
     let leased = tasks.lease_due("before", 5_000, 60_000, 4).await.unwrap();
     assert_eq!(leased.len(), 4);
     let cid = home.store.blobs().put(b"page").await.unwrap();
-    let Some(store) = home.opened_again().await else { return };
-    assert!(matches!(tasks.open_count().await, Err(StoreError::Unavailable(_))), "a closed store answers");
-    assert!(matches!(tasks.create(task("late")).await, Err(StoreError::Unavailable(_))), "a closed store writes");
+    let Some(store) = home.opened_again().await else {
+        return;
+    };
+    assert!(
+        matches!(tasks.open_count().await, Err(StoreError::Unavailable(_))),
+        "a closed store answers"
+    );
+    assert!(
+        matches!(
+            tasks.create(task("late")).await,
+            Err(StoreError::Unavailable(_))
+        ),
+        "a closed store writes"
+    );
     let tasks = store.tasks();
     assert_eq!(tasks.open_count().await.unwrap(), 11);
     assert_eq!(tasks.journal(id("task 0")).await.unwrap().len(), 2);
-    assert_eq!(tasks.money(id("task 0")).await.unwrap(), [effect("task 0", "pay:0", "bytes")]);
+    assert_eq!(
+        tasks.money(id("task 0")).await.unwrap(),
+        [effect("task 0", "pay:0", "bytes")]
+    );
     assert_eq!(store.blobs().get(cid).await.unwrap().unwrap(), b"page");
-    let due: BTreeSet<_> = tasks.lease_due("after", 5_000, 60_000, 100).await.unwrap().into_iter().collect();
+    let due: BTreeSet<_> = tasks
+        .lease_due("after", 5_000, 60_000, 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .collect();
     if store.kind() == "sqlite" {
         // Nobody else can hold the leases of an embedded database: they are given back.
         assert_eq!(due.len(), 11);
@@ -314,5 +476,8 @@ pub(crate) async fn what_was_answered_is_there_after_opening_again(home: &Home) 
 pub(crate) async fn a_store_that_works_is_healthy(home: &Home) {
     home.store.health().await.unwrap();
     home.close().await;
-    assert_eq!(home.store.health().await.is_ok(), home.store.kind() == "memory");
+    assert_eq!(
+        home.store.health().await.is_ok(),
+        home.store.kind() == "memory"
+    );
 }

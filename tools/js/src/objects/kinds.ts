@@ -12,8 +12,6 @@ export interface Kind {
   readonly maxBytes: number;
   /** Fields that may hold floats. */
   readonly floats?: readonly string[];
-  /** Whether a wallet may sign. */
-  readonly wallet?: true;
 }
 
 const KIB = 1024;
@@ -49,7 +47,7 @@ export const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
     },
   }],
   ["namespaceProof", {
-    role: ["wallet"], maxBytes: 4 * KIB, wallet: true,
+    role: ["wallet"], maxBytes: 4 * KIB,
     fields: { namespace, wallet: signer, author: key, seq: u64, validUntilMs: time },
   }],
   ["providerRecord", {

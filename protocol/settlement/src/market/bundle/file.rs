@@ -48,7 +48,10 @@ pub(super) struct FileBlob {
 
 impl FileBlob {
     pub(super) fn of(bytes: &[u8]) -> Self {
-        Self { cid: Cid::of(bytes), base64: STANDARD_NO_PAD.encode(bytes) }
+        Self {
+            cid: Cid::of(bytes),
+            base64: STANDARD_NO_PAD.encode(bytes),
+        }
     }
 
     /// The bytes, when they are those of the CID.

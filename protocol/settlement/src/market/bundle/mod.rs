@@ -11,6 +11,9 @@ mod file;
 mod proof;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use file::{BUNDLE_VERSION, MAX_BUNDLE_BYTES};
 pub use proof::{Proof, Proven};
 pub use verify::BrokenLink;
@@ -75,7 +78,10 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`] when the parts do not belong together.
     pub fn build(content: &BundleContent<'_>) -> Result<Self, BundleError> {
-        let (got, want) = (content.signed_receipt.receipt_cid(), content.decided.receipt_cid);
+        let (got, want) = (
+            content.signed_receipt.receipt_cid(),
+            content.decided.receipt_cid,
+        );
         if got != want {
             return Err(BundleError::OtherReceipt { got, want });
         }
@@ -83,7 +89,10 @@ impl Bundle {
         let value = serde_json::to_value(file(content, &evidence)).map_err(BundleError::Encode)?;
         let bytes = canonical::to_bytes(&value);
         if bytes.len() > MAX_BUNDLE_BYTES {
-            return Err(BundleError::TooLarge { got: bytes.len(), max: MAX_BUNDLE_BYTES });
+            return Err(BundleError::TooLarge {
+                got: bytes.len(),
+                max: MAX_BUNDLE_BYTES,
+            });
         }
         Ok(Self(bytes))
     }
@@ -113,7 +122,8 @@ fn file(content: &BundleContent<'_>, evidence: &Evidence) -> File {
     let dossier = evidence.dossier();
     let parts = dossier.parts();
     let list = |kind: fn(&EvidenceObject) -> bool| -> Vec<Value> {
-        let mut objects: Vec<EvidenceObject> = evidence.objects().into_iter().filter(kind).collect();
+        let mut objects: Vec<EvidenceObject> =
+            evidence.objects().into_iter().filter(kind).collect();
         objects.sort_by_key(EvidenceObject::cid);
         objects.iter().map(EvidenceObject::to_value).collect()
     };
@@ -139,16 +149,25 @@ fn file(content: &BundleContent<'_>, evidence: &Evidence) -> File {
 }
 
 fn bids(bids: &[Signed<Bid>], evidence: &Evidence) -> Vec<Value> {
-    let answered: BTreeSet<Cid> = evidence.leases().map(|lease| lease.payload().bid_cid).collect();
-    let mut kept: Vec<&Signed<Bid>> =
-        bids.iter().filter(|bid| answered.contains(&bid.cid())).collect();
+    let answered: BTreeSet<Cid> = evidence
+        .leases()
+        .map(|lease| lease.payload().bid_cid)
+        .collect();
+    let mut kept: Vec<&Signed<Bid>> = bids
+        .iter()
+        .filter(|bid| answered.contains(&bid.cid()))
+        .collect();
     kept.sort_by_key(|bid| bid.cid());
     kept.dedup_by_key(|bid| bid.cid());
     kept.into_iter().map(Signed::to_value).collect()
 }
 
 fn blobs(content: &BundleContent<'_>, evidence: &Evidence) -> Vec<FileBlob> {
-    let mut blobs: Vec<FileBlob> = content.contents.iter().map(|bytes| FileBlob::of(bytes)).collect();
+    let mut blobs: Vec<FileBlob> = content
+        .contents
+        .iter()
+        .map(|bytes| FileBlob::of(bytes))
+        .collect();
     blobs.push(FileBlob::of(evidence.dossier().input()));
     blobs.sort_by_key(|blob| blob.cid);
     blobs.dedup_by_key(|blob| blob.cid);

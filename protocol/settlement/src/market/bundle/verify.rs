@@ -114,29 +114,50 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
     }
     check_bids(&evidence, &parsed.bids)?;
     let least = dossier.terms().settle_by;
-    let checked = check_signatures(dossier, &parsed.signed_receipt, least).map_err(BrokenLink::Receipt)?;
+    let checked =
+        check_signatures(dossier, &parsed.signed_receipt, least).map_err(BrokenLink::Receipt)?;
     let decided = rederive(&evidence, &parsed.signed_receipt)?;
     if decided.inputs != evidence.cids() {
         return Err(BrokenLink::UnneededEvidence);
     }
     let output = check_contents(&evidence, &decided, &parsed.contents)?;
     let budget = Units::from_u64(dossier.terms().budget);
-    let owed = plan(dossier.terms(), &decided.settlement.rows, decided.settlement.outcome, budget)
-        .map_err(|fault| BrokenLink::Receipt(ReceiptFault::Plan(fault)))?
-        .owed;
+    let owed = plan(
+        dossier.terms(),
+        &decided.settlement.rows,
+        decided.settlement.outcome,
+        budget,
+    )
+    .map_err(|fault| BrokenLink::Receipt(ReceiptFault::Plan(fault)))?
+    .owed;
     let links = vec![
         Proven::CanonicalFile { bytes: bytes.len() },
-        Proven::Objects { count: parsed.objects },
-        Proven::Contents { count: parsed.contents.len(), output },
+        Proven::Objects {
+            count: parsed.objects,
+        },
+        Proven::Contents {
+            count: parsed.contents.len(),
+            output,
+        },
         Proven::Terms,
         Proven::LeaseSets {
             sets: evidence.lease_sets().count(),
             leases: evidence.leases().count(),
         },
-        Proven::Bids { count: parsed.bids.len() },
-        Proven::Claims { acks: evidence.acks().count(), claims: evidence.claims().count() },
-        Proven::Verdicts { count: evidence.receipts().count() },
-        Proven::Arithmetic { owed: owed.get(), budget: budget.get() },
+        Proven::Bids {
+            count: parsed.bids.len(),
+        },
+        Proven::Claims {
+            acks: evidence.acks().count(),
+            claims: evidence.claims().count(),
+        },
+        Proven::Verdicts {
+            count: evidence.receipts().count(),
+        },
+        Proven::Arithmetic {
+            owed: owed.get(),
+            budget: budget.get(),
+        },
         Proven::Outcome(decided.basis),
         Proven::Signatures {
             got: checked.approvals.count(),
@@ -152,7 +173,12 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
         outcome: decided.receipt.outcome,
         rows: decided.receipt.rows,
         basis: decided.basis,
-        signers: parsed.signed_receipt.signatures().iter().map(|s| s.set_index).collect(),
+        signers: parsed
+            .signed_receipt
+            .signatures()
+            .iter()
+            .map(|s| s.set_index)
+            .collect(),
         links,
     })
 }
@@ -166,12 +192,19 @@ fn parse(bytes: &[u8]) -> Result<Parsed, BrokenLink> {
     let value = strict::parse(bytes, &limits).map_err(BrokenLink::Strict)?;
     let canonical = canonical::to_bytes(&value);
     if canonical != bytes {
-        let same = canonical.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        let same = canonical
+            .iter()
+            .zip(bytes)
+            .take_while(|(a, b)| a == b)
+            .count();
         return Err(BrokenLink::NotCanonical { at: same });
     }
     let file: File = serde_json::from_value(value).map_err(BrokenLink::Schema)?;
     if file.bundle_version != BUNDLE_VERSION {
-        return Err(BrokenLink::Version { got: file.bundle_version, known: BUNDLE_VERSION });
+        return Err(BrokenLink::Version {
+            got: file.bundle_version,
+            known: BUNDLE_VERSION,
+        });
     }
     let (mut contents, cids) = contents(&file)?;
     let intent: Signed<d402_objects::TaskIntent> = object(file.intent, 0)?;
@@ -180,7 +213,9 @@ fn parse(bytes: &[u8]) -> Result<Parsed, BrokenLink> {
         manifest: object(file.manifest, 0)?,
         registration: object(file.registration, 0)?,
         offers: unordered(file.offers)?,
-        input: contents.remove(&input_cid).ok_or(BrokenLink::NoInput(input_cid))?,
+        input: contents
+            .remove(&input_cid)
+            .ok_or(BrokenLink::NoInput(input_cid))?,
         payment_index: file.payment_index,
         intent,
     };
@@ -190,20 +225,57 @@ fn parse(bytes: &[u8]) -> Result<Parsed, BrokenLink> {
         return Err(BrokenLink::OtherNetwork);
     }
     let mut evidence: Vec<EvidenceObject> = Vec::new();
-    evidence.extend(ascending(file.leases)?.into_iter().map(EvidenceObject::Lease));
-    evidence.extend(ascending(file.lease_accepts)?.into_iter().map(EvidenceObject::LeaseAccept));
-    evidence.extend(ascending(file.commits)?.into_iter().map(EvidenceObject::Commit));
+    evidence.extend(
+        ascending(file.leases)?
+            .into_iter()
+            .map(EvidenceObject::Lease),
+    );
+    evidence.extend(
+        ascending(file.lease_accepts)?
+            .into_iter()
+            .map(EvidenceObject::LeaseAccept),
+    );
+    evidence.extend(
+        ascending(file.commits)?
+            .into_iter()
+            .map(EvidenceObject::Commit),
+    );
     evidence.extend(ascending(file.acks)?.into_iter().map(EvidenceObject::Ack));
-    evidence.extend(ascending(file.claims)?.into_iter().map(EvidenceObject::Claim));
-    evidence.extend(ascending(file.validation_receipts)?.into_iter().map(EvidenceObject::Receipt));
-    evidence.extend(ascending(file.no_more_leases)?.into_iter().map(EvidenceObject::NoMoreLeases));
+    evidence.extend(
+        ascending(file.claims)?
+            .into_iter()
+            .map(EvidenceObject::Claim),
+    );
+    evidence.extend(
+        ascending(file.validation_receipts)?
+            .into_iter()
+            .map(EvidenceObject::Receipt),
+    );
+    evidence.extend(
+        ascending(file.no_more_leases)?
+            .into_iter()
+            .map(EvidenceObject::NoMoreLeases),
+    );
     let bids: Vec<Signed<Bid>> = ascending(file.bids)?;
     let kind = d402_objects::SettlementReceipt::KIND;
-    let signed_receipt = SignedReceipt::from_value(file.signed_receipt)
-        .map_err(|source| BrokenLink::Object { kind, index: 0, source })?;
+    let signed_receipt =
+        SignedReceipt::from_value(file.signed_receipt).map_err(|source| BrokenLink::Object {
+            kind,
+            index: 0,
+            source,
+        })?;
     // Intent, manifest and registration, then the lists.
-    let objects = [3, offers, evidence.len(), bids.len()].into_iter().fold(0, usize::saturating_add);
-    Ok(Parsed { dossier, evidence, bids, signed_receipt, contents: cids, objects })
+    let objects = [3, offers, evidence.len(), bids.len()]
+        .into_iter()
+        .fold(0, usize::saturating_add);
+    Ok(Parsed {
+        dossier,
+        evidence,
+        bids,
+        signed_receipt,
+        contents: cids,
+        objects,
+    })
 }
 
 fn contents(file: &File) -> Result<(BTreeMap<Cid, Vec<u8>>, BTreeSet<Cid>), BrokenLink> {
@@ -221,16 +293,27 @@ fn contents(file: &File) -> Result<(BTreeMap<Cid, Vec<u8>>, BTreeSet<Cid>), Brok
 }
 
 fn object<T: Payload>(value: Value, index: usize) -> Result<Signed<T>, BrokenLink> {
-    Signed::from_value(value).map_err(|source| BrokenLink::Object { kind: T::KIND, index, source })
+    Signed::from_value(value).map_err(|source| BrokenLink::Object {
+        kind: T::KIND,
+        index,
+        source,
+    })
 }
 
 fn unordered<T: Payload>(values: Vec<Value>) -> Result<Vec<Signed<T>>, BrokenLink> {
-    values.into_iter().enumerate().map(|(index, value)| object(value, index)).collect()
+    values
+        .into_iter()
+        .enumerate()
+        .map(|(index, value)| object(value, index))
+        .collect()
 }
 
 fn ascending<T: Payload>(values: Vec<Value>) -> Result<Vec<Signed<T>>, BrokenLink> {
     let objects: Vec<Signed<T>> = unordered(values)?;
-    let ordered = objects.iter().zip(objects.iter().skip(1)).all(|(a, b)| a.cid() < b.cid());
+    let ordered = objects
+        .iter()
+        .zip(objects.iter().skip(1))
+        .all(|(a, b)| a.cid() < b.cid());
     if !ordered {
         return Err(BrokenLink::Order { kind: T::KIND });
     }
@@ -285,7 +368,12 @@ fn check_contents(
     let mut needed = BTreeSet::from([evidence.dossier().intent().input.cid]);
     let mut outputs = BTreeSet::new();
     if decided.receipt.outcome == Outcome::Paid {
-        for claim in decided.receipt.claim_cids.iter().filter_map(|cid| evidence.claim(cid)) {
+        for claim in decided
+            .receipt
+            .claim_cids
+            .iter()
+            .filter_map(|cid| evidence.claim(cid))
+        {
             outputs.insert(claim.payload().output.cid);
             needed.extend(claim.payload().evidence.iter().map(|piece| piece.cid));
         }

@@ -10,6 +10,9 @@
 mod proposal;
 mod standing;
 
+#[cfg(test)]
+mod tests;
+
 pub use proposal::{ProposalRefusal, check_proposal};
 
 use d402_objects::{
@@ -134,7 +137,10 @@ impl Decided {
 pub fn inputs_root(cids: &[Cid]) -> Hex32 {
     let mut sorted = cids.to_vec();
     sorted.sort_unstable();
-    let list = sorted.iter().map(|cid| Value::String(cid.to_string())).collect();
+    let list = sorted
+        .iter()
+        .map(|cid| Value::String(cid.to_string()))
+        .collect();
     Hex32::from_bytes(canonical::digest(&Value::Array(list)))
 }
 
@@ -144,7 +150,10 @@ pub fn decide(evidence: &Evidence, facts: &Facts) -> Decision {
     let times = evidence.dossier().times();
     match facts.deposit {
         DepositFact::None => {
-            return Decision::Undecided { why: Pending::NotFunded, not_before_ms: None };
+            return Decision::Undecided {
+                why: Pending::NotFunded,
+                not_before_ms: None,
+            };
         }
         DepositFact::Late => return decide_on(evidence, Basis::DepositLate, true),
         DepositFact::OnTime => {}
@@ -158,8 +167,15 @@ pub fn decide(evidence: &Evidence, facts: &Facts) -> Decision {
     let deadline_passed = facts.now_ms >= times.deadline_ms;
     match decide_on(evidence, Basis::Fast, deadline_passed) {
         Decision::Undecided { why, .. } => {
-            let next = if deadline_passed { times.decide_at_ms } else { times.deadline_ms };
-            Decision::Undecided { why, not_before_ms: Some(next) }
+            let next = if deadline_passed {
+                times.decide_at_ms
+            } else {
+                times.deadline_ms
+            };
+            Decision::Undecided {
+                why,
+                not_before_ms: Some(next),
+            }
         }
         decided @ Decision::Decided(_) => decided,
     }
@@ -192,12 +208,21 @@ pub(crate) fn decide_on(evidence: &Evidence, basis: Basis, deadline_passed: bool
     let (outcome, claims, receipts, rows) =
         match derive::derive(&rules, &standing.inputs, circumstances) {
             Derived::Undecided(why) => {
-                return Decision::Undecided { why: Pending::Open(why), not_before_ms: None };
+                return Decision::Undecided {
+                    why: Pending::Open(why),
+                    not_before_ms: None,
+                };
             }
-            Derived::Paid { winners, receipts, rows } => (Outcome::Paid, winners, receipts, rows),
-            Derived::Rejected { judged, receipts, rows } => {
-                (Outcome::Rejected, judged, receipts, rows)
-            }
+            Derived::Paid {
+                winners,
+                receipts,
+                rows,
+            } => (Outcome::Paid, winners, receipts, rows),
+            Derived::Rejected {
+                judged,
+                receipts,
+                rows,
+            } => (Outcome::Rejected, judged, receipts, rows),
         };
     let named = Named::of(&standing, &claims, &receipts);
     let inputs = match basis {
@@ -206,7 +231,10 @@ pub(crate) fn decide_on(evidence: &Evidence, basis: Basis, deadline_passed: bool
     };
     match assemble(dossier, outcome, &rows, named) {
         Ok(form) => Decision::Decided(Box::new(form.decided(basis, inputs))),
-        Err(_) => Decision::Undecided { why: Pending::NotPayable, not_before_ms: None },
+        Err(_) => Decision::Undecided {
+            why: Pending::NotPayable,
+            not_before_ms: None,
+        },
     }
 }
 
@@ -214,7 +242,9 @@ fn mode(dossier: &Dossier) -> Mode {
     match dossier.intent().mode {
         d402_objects::Mode::Single => Mode::Single,
         d402_objects::Mode::Race => Mode::Race,
-        d402_objects::Mode::Quorum => Mode::Quorum { agree: dossier.intent().quorum },
+        d402_objects::Mode::Quorum => Mode::Quorum {
+            agree: dossier.intent().quorum,
+        },
     }
 }
 
@@ -228,9 +258,21 @@ struct Named {
 impl Named {
     fn of(standing: &Standing<'_>, claims: &[usize], receipts: &[usize]) -> Self {
         let mut named = Self {
-            claims: claims.iter().filter_map(|i| standing.claims.get(*i)).map(|c| c.cid()).collect(),
-            receipts: receipts.iter().filter_map(|i| standing.receipts.get(*i)).copied().collect(),
-            roots: claims.iter().filter_map(|i| standing.roots.get(*i)).copied().collect(),
+            claims: claims
+                .iter()
+                .filter_map(|i| standing.claims.get(*i))
+                .map(|c| c.cid())
+                .collect(),
+            receipts: receipts
+                .iter()
+                .filter_map(|i| standing.receipts.get(*i))
+                .copied()
+                .collect(),
+            roots: claims
+                .iter()
+                .filter_map(|i| standing.roots.get(*i))
+                .copied()
+                .collect(),
         };
         named.claims.sort_unstable();
         named.receipts.sort_unstable();
@@ -315,10 +357,18 @@ fn assemble(
         lease_set_roots: named.roots,
     };
     let receipt_cid = cid_of(&receipt).map_err(FormFault::Object)?;
-    let settlement =
-        Settlement { receipt_cid: ReceiptCid(receipt_cid.as_bytes()), outcome, rows: checked };
+    let settlement = Settlement {
+        receipt_cid: ReceiptCid(receipt_cid.as_bytes()),
+        outcome,
+        rows: checked,
+    };
     let digest = settlement_digest(dossier.domain(), &dossier.quote().terms_hash, &settlement);
-    Ok(Form { receipt, receipt_cid, settlement, digest })
+    Ok(Form {
+        receipt,
+        receipt_cid,
+        settlement,
+        digest,
+    })
 }
 
 fn amount(units: Units) -> Result<Amount, FormFault> {

@@ -25,22 +25,34 @@ pub(super) struct Standing<'a> {
 impl<'a> Standing<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> Self {
         let leases: Vec<&Signed<Lease>> = evidence.leases().collect();
-        let lease_at: BTreeMap<Cid, usize> =
-            leases.iter().enumerate().map(|(index, lease)| (lease.cid(), index)).collect();
+        let lease_at: BTreeMap<Cid, usize> = leases
+            .iter()
+            .enumerate()
+            .map(|(index, lease)| (lease.cid(), index))
+            .collect();
         let claims: Vec<&Signed<ResultClaim>> = evidence.claims().collect();
-        let claim_at: BTreeMap<Cid, usize> =
-            claims.iter().enumerate().map(|(index, claim)| (claim.cid(), index)).collect();
+        let claim_at: BTreeMap<Cid, usize> = claims
+            .iter()
+            .enumerate()
+            .map(|(index, claim)| (claim.cid(), index))
+            .collect();
         let acks = acks_that_count(evidence);
         let exhausted = exhausted(evidence, &acks);
         let mode = evidence.dossier().intent().mode;
         let inputs = derive::Inputs {
-            leases: leases.iter().map(|lease| lease_input(lease.payload())).collect(),
+            leases: leases
+                .iter()
+                .map(|lease| lease_input(lease.payload()))
+                .collect(),
             commits: evidence
                 .commits()
                 .filter_map(|commit| {
                     let commit = commit.payload();
                     let lease = *lease_at.get(&commit.lease_cid)?;
-                    Some(derive::Commit { lease, commit: commit.commit.as_bytes() })
+                    Some(derive::Commit {
+                        lease,
+                        commit: commit.commit.as_bytes(),
+                    })
                 })
                 .collect(),
             acks: acks
@@ -49,7 +61,12 @@ impl<'a> Standing<'a> {
                     let validator = evidence.dossier().set_index_of(&ack.validator)?;
                     let lease = *lease_at.get(&ack.lease_cid)?;
                     let commit = ack.commit.as_bytes();
-                    Some(derive::Ack { validator, lease, commit, rank: ack.rank })
+                    Some(derive::Ack {
+                        validator,
+                        lease,
+                        commit,
+                        rank: ack.rank,
+                    })
                 })
                 .collect(),
             claims: claims
@@ -83,7 +100,13 @@ impl<'a> Standing<'a> {
             .map(|lease| lease.map_or(Hex32::from_bytes([0; 32]), |l| l.payload().lease_set_root))
             .collect();
         let receipts = evidence.receipts().map(Signed::cid).collect();
-        Self { inputs, claims, roots, receipts, exhausted }
+        Self {
+            inputs,
+            claims,
+            roots,
+            receipts,
+            exhausted,
+        }
     }
 }
 
@@ -113,7 +136,10 @@ fn acks_that_count(evidence: &Evidence) -> Vec<&CommitAck> {
     }
     let mut backing: BTreeMap<(u8, Hex32), BTreeSet<_>> = BTreeMap::new();
     for (ack, lease) in &acks {
-        backing.entry((lease.attempt, lease.lease_set_root)).or_default().insert(ack.validator);
+        backing
+            .entry((lease.attempt, lease.lease_set_root))
+            .or_default()
+            .insert(ack.validator);
     }
     let m = usize::from(evidence.dossier().set().m());
     let mut best: BTreeMap<u8, (usize, std::cmp::Reverse<Hex32>)> = BTreeMap::new();
@@ -125,9 +151,13 @@ fn acks_that_count(evidence: &Evidence) -> Vec<&CommitAck> {
         }
     }
     let in_force = |lease: &Lease| {
-        best.get(&lease.attempt).is_none_or(|(_, root)| root.0 == lease.lease_set_root)
+        best.get(&lease.attempt)
+            .is_none_or(|(_, root)| root.0 == lease.lease_set_root)
     };
-    acks.into_iter().filter(|(_, lease)| in_force(lease)).map(|(ack, _)| ack).collect()
+    acks.into_iter()
+        .filter(|(_, lease)| in_force(lease))
+        .map(|(ack, _)| ack)
+        .collect()
 }
 
 /// Whether each attempt the intent allows had a set in force, and each of its leases is void or was judged
@@ -142,13 +172,20 @@ fn exhausted(evidence: &Evidence, acks: &[&CommitAck]) -> bool {
                 .any(|claim| evidence.verdict_count(&claim.cid(), Verdict::Reject) >= m)
     };
     (1..=evidence.dossier().last_attempt()).all(|attempt| {
-        evidence.lease_sets().filter(|set| set.attempt() == attempt).any(|set| {
-            let backers: BTreeSet<_> = acks
-                .iter()
-                .filter(|ack| set.leases().iter().any(|lease| lease.cid() == ack.lease_cid))
-                .map(|ack| ack.validator)
-                .collect();
-            backers.len() >= m && set.leases().iter().all(is_out)
-        })
+        evidence
+            .lease_sets()
+            .filter(|set| set.attempt() == attempt)
+            .any(|set| {
+                let backers: BTreeSet<_> = acks
+                    .iter()
+                    .filter(|ack| {
+                        set.leases()
+                            .iter()
+                            .any(|lease| lease.cid() == ack.lease_cid)
+                    })
+                    .map(|ack| ack.validator)
+                    .collect();
+                backers.len() >= m && set.leases().iter().all(is_out)
+            })
     })
 }

@@ -10,6 +10,9 @@ mod fault;
 mod quote;
 mod times;
 
+#[cfg(test)]
+mod tests;
+
 pub use fault::{DossierError, OfferFault, Party};
 pub use quote::{Quote, SetMember, TaskParts, set_hash_of, terms_of};
 pub use times::Times;
@@ -69,9 +72,14 @@ impl Dossier {
             },
             parts.payment_index,
         )?;
-        let payment = intent.payment.get(usize::from(parts.payment_index)).cloned().ok_or(
-            DossierError::NoSuchPayment { index: parts.payment_index, count: intent.payment.len() },
-        )?;
+        let payment = intent
+            .payment
+            .get(usize::from(parts.payment_index))
+            .cloned()
+            .ok_or(DossierError::NoSuchPayment {
+                index: parts.payment_index,
+                count: intent.payment.len(),
+            })?;
         let input = &intent.input;
         let (got, got_bytes) = (Cid::of(&parts.input), byte_count(&parts.input));
         if got != input.cid || got_bytes != input.bytes {
@@ -82,7 +90,11 @@ impl Dossier {
                 want_bytes: input.bytes,
             });
         }
-        Ok(Self(Arc::new(Inner { parts, payment, quote })))
+        Ok(Self(Arc::new(Inner {
+            parts,
+            payment,
+            quote,
+        })))
     }
 
     /// The parts it was checked from.
@@ -196,7 +208,10 @@ impl Dossier {
     /// Set index of the validator with this envelope key.
     #[must_use]
     pub fn set_index_of(&self, validator: &Ed25519Id) -> Option<u8> {
-        let place = self.members().iter().position(|member| member.key == *validator)?;
+        let place = self
+            .members()
+            .iter()
+            .position(|member| member.key == *validator)?;
         u8::try_from(place).ok()
     }
 
@@ -216,7 +231,9 @@ impl Dossier {
     #[must_use]
     pub fn is_validator_key(&self, key: &Ed25519Id) -> bool {
         let settlement = Key32(key.as_bytes());
-        self.members().iter().any(|m| m.key == *key || m.settlement_key == settlement)
+        self.members()
+            .iter()
+            .any(|m| m.key == *key || m.settlement_key == settlement)
     }
 
     /// Whether a worker of this task may not be paid to the account: what no row may pay (threat #58), and
@@ -228,7 +245,10 @@ impl Dossier {
             || *account == terms.refund_to
             || *account == terms.commission_payee
             || *account == terms.gateway_fee_payee
-            || self.members().iter().any(|member| member.payout == *account)
+            || self
+                .members()
+                .iter()
+                .any(|member| member.payout == *account)
     }
 
     /// Highest attempt a lease may have. Race and quorum lease once: their worst case is one lease set
@@ -243,7 +263,13 @@ impl Dossier {
 
     /// Payee and fee by set index, as [`derive`](crate::derive::derive) takes them.
     pub(crate) fn validator_terms(&self) -> Vec<ValidatorTerms> {
-        self.members().iter().map(|m| ValidatorTerms { payee: m.payout, fee: m.fee }).collect()
+        self.members()
+            .iter()
+            .map(|m| ValidatorTerms {
+                payee: m.payout,
+                fee: m.fee,
+            })
+            .collect()
     }
 }
 

@@ -87,10 +87,14 @@ pub fn set_hash_of(
     offers: &[Signed<ValidatorOffer>],
 ) -> Result<SetHash, DossierError> {
     network::chain_of(network).ok_or_else(|| DossierError::UnknownNetwork(network.clone()))?;
-    let mut keys: Vec<Key32> =
-        offers.iter().map(|o| Key32(o.payload().settlement_key.ed25519.as_bytes())).collect();
+    let mut keys: Vec<Key32> = offers
+        .iter()
+        .map(|o| Key32(o.payload().settlement_key.ed25519.as_bytes()))
+        .collect();
     keys.sort_unstable();
-    ValidatorSet::new(threshold, &keys).map(|set| set.hash()).map_err(DossierError::Set)
+    ValidatorSet::new(threshold, &keys)
+        .map(|set| set.hash())
+        .map_err(DossierError::Set)
 }
 
 impl Quote {
@@ -103,19 +107,30 @@ impl Quote {
     /// [`DossierError`] names the first broken rule.
     pub fn of(parts: &TaskParts<'_>, payment_index: u8) -> Result<Self, DossierError> {
         let intent = parts.intent;
-        let payment = intent.payment.get(usize::from(payment_index)).ok_or(
-            DossierError::NoSuchPayment { index: payment_index, count: intent.payment.len() },
-        )?;
+        let payment =
+            intent
+                .payment
+                .get(usize::from(payment_index))
+                .ok_or(DossierError::NoSuchPayment {
+                    index: payment_index,
+                    count: intent.payment.len(),
+                })?;
         let chain = network::chain_of(&payment.network)
             .ok_or_else(|| DossierError::UnknownNetwork(payment.network.clone()))?;
         check_named(parts)?;
         check_registration(parts)?;
-        if !parts.manifest.payload().validation_models.contains(&intent.validation.model) {
+        if !parts
+            .manifest
+            .payload()
+            .validation_models
+            .contains(&intent.validation.model)
+        {
             return Err(DossierError::ModelNotAccepted);
         }
         let members = members(parts, payment)?;
         let keys: Vec<Key32> = members.iter().map(|member| member.settlement_key).collect();
-        let set = ValidatorSet::new(intent.validation.threshold, &keys).map_err(DossierError::Set)?;
+        let set =
+            ValidatorSet::new(intent.validation.threshold, &keys).map_err(DossierError::Set)?;
         if set.hash().0 != payment.validator_set.as_bytes() {
             return Err(DossierError::OtherSet);
         }
@@ -125,8 +140,8 @@ impl Quote {
         let terms = terms(parts, payment, &set, &times)?;
         settleable(&terms, &chain.domain, terms.issued_at).map_err(DossierError::NotSettleable)?;
         let terms_hash = terms.hash(&chain.domain);
-        let (pay_to, _bump) =
-            vault_address(&terms_hash, &chain.domain.program).ok_or(DossierError::NoVaultAddress)?;
+        let (pay_to, _bump) = vault_address(&terms_hash, &chain.domain.program)
+            .ok_or(DossierError::NoVaultAddress)?;
         let quote = Self {
             payment_index,
             domain: chain.domain,
@@ -154,7 +169,11 @@ impl Quote {
 
     fn check_payees(&self) -> Result<(), DossierError> {
         let forbidden = |what| Err(DossierError::ForbiddenParty { what });
-        if self.members.iter().any(|member| self.is_forbidden_payee(&member.payout)) {
+        if self
+            .members
+            .iter()
+            .any(|member| self.is_forbidden_payee(&member.payout))
+        {
             return forbidden(Party::Validator);
         }
         let creator = self.terms.commission_payee;
@@ -170,7 +189,11 @@ impl Quote {
 
     /// A receipt that cannot be encoded would lock honest work out, so such a task is never sold.
     fn check_row_count(&self, intent: &TaskIntent) -> Result<(), DossierError> {
-        let paid = self.members.iter().filter(|member| !member.fee.is_zero()).count();
+        let paid = self
+            .members
+            .iter()
+            .filter(|member| !member.fee.is_zero())
+            .count();
         let (workers, validators) = match intent.mode {
             d402_objects::Mode::Single | d402_objects::Mode::Race => {
                 (1, paid.min(usize::from(self.set.m())))
@@ -180,7 +203,10 @@ impl Quote {
         };
         let rows = workers.saturating_add(validators);
         if rows > MAX_ROWS {
-            return Err(DossierError::TooManyRows { rows, max: MAX_ROWS });
+            return Err(DossierError::TooManyRows {
+                rows,
+                max: MAX_ROWS,
+            });
         }
         Ok(())
     }
@@ -198,7 +224,10 @@ fn check_named(parts: &TaskParts<'_>) -> Result<(), DossierError> {
     }
     let named = &intent.validation.offer_cids;
     if parts.offers.len() != named.len() {
-        return Err(DossierError::OfferCount { got: parts.offers.len(), want: named.len() });
+        return Err(DossierError::OfferCount {
+            got: parts.offers.len(),
+            want: named.len(),
+        });
     }
     for (index, (offer, want)) in parts.offers.iter().zip(named).enumerate() {
         let (got, want) = (offer.cid(), *want);
@@ -225,23 +254,30 @@ fn check_registration(parts: &TaskParts<'_>) -> Result<(), DossierError> {
     let issued = parts.intent.issued_at_ms;
     let (from, until) = (registration.valid_from_ms, registration.valid_until_ms);
     if issued < from || issued >= until {
-        return Err(DossierError::RegistrationNotValid { from, until, issued });
+        return Err(DossierError::RegistrationNotValid {
+            from,
+            until,
+            issued,
+        });
     }
     Ok(())
 }
 
 /// The validators in set order, each fit for this task.
-fn members(
-    parts: &TaskParts<'_>,
-    payment: &PaymentOption,
-) -> Result<Vec<SetMember>, DossierError> {
-    let envelope_keys: BTreeSet<Ed25519Id> =
-        parts.offers.iter().map(|offer| offer.payload().validator).collect();
+fn members(parts: &TaskParts<'_>, payment: &PaymentOption) -> Result<Vec<SetMember>, DossierError> {
+    let envelope_keys: BTreeSet<Ed25519Id> = parts
+        .offers
+        .iter()
+        .map(|offer| offer.payload().validator)
+        .collect();
     let mut seen_keys = BTreeSet::new();
     let mut payouts = BTreeSet::new();
     let mut members = Vec::with_capacity(parts.offers.len());
     for (offer_index, offer) in parts.offers.iter().map(Signed::payload).enumerate() {
-        let refuse = |source| DossierError::Offer { validator: offer.validator, source };
+        let refuse = |source| DossierError::Offer {
+            validator: offer.validator,
+            source,
+        };
         let member = member(parts, payment, offer, offer_index)?;
         if !seen_keys.insert(member.key) {
             return Err(refuse(OfferFault::EnvelopeKeyTwice));
@@ -264,15 +300,24 @@ fn member(
     offer: &ValidatorOffer,
     offer_index: usize,
 ) -> Result<SetMember, DossierError> {
-    let refuse = |source| DossierError::Offer { validator: offer.validator, source };
+    let refuse = |source| DossierError::Offer {
+        validator: offer.validator,
+        source,
+    };
     let issued = parts.intent.issued_at_ms;
     if offer.expires_at_ms <= issued {
-        return Err(refuse(OfferFault::Expired { expires: offer.expires_at_ms, issued }));
+        return Err(refuse(OfferFault::Expired {
+            expires: offer.expires_at_ms,
+            issued,
+        }));
     }
     if !offer.models.contains(&parts.intent.validation.model) {
         return Err(refuse(OfferFault::Model));
     }
-    if !offer.families.contains(&parts.manifest.payload().capability_id) {
+    if !offer
+        .families
+        .contains(&parts.manifest.payload().capability_id)
+    {
         return Err(refuse(OfferFault::Family));
     }
     let fee = offer
@@ -284,10 +329,21 @@ fn member(
     let fee = Units::new(fee.get())
         .filter(|fee| fee.to_u64().is_some())
         .ok_or(DossierError::AmountTooLarge(fee))?;
-    let payout = offer.payouts.get(&payment.network).ok_or(refuse(OfferFault::NoPayout))?;
-    let payout = account(payout).ok_or(DossierError::BadAddress { what: Party::Validator })?;
+    let payout = offer
+        .payouts
+        .get(&payment.network)
+        .ok_or(refuse(OfferFault::NoPayout))?;
+    let payout = account(payout).ok_or(DossierError::BadAddress {
+        what: Party::Validator,
+    })?;
     let settlement_key = Key32(offer.settlement_key.ed25519.as_bytes());
-    Ok(SetMember { key: offer.validator, settlement_key, fee, payout, offer_index })
+    Ok(SetMember {
+        key: offer.validator,
+        settlement_key,
+        fee,
+        payout,
+        offer_index,
+    })
 }
 
 fn terms(
@@ -300,8 +356,10 @@ fn terms(
     let commission_payee = if commission.bps.get() == 0 {
         Key32::ZERO
     } else {
-        let wallet =
-            commission.wallets.get(&payment.network).ok_or(DossierError::NoCommissionWallet)?;
+        let wallet = commission
+            .wallets
+            .get(&payment.network)
+            .ok_or(DossierError::NoCommissionWallet)?;
         party(wallet, Party::Creator)?
     };
     let gateway_fee_payee = match &payment.gateway_fee_payee {

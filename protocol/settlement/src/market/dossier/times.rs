@@ -62,5 +62,7 @@ fn wall(ms: u64) -> Result<UnixMs, DossierError> {
 }
 
 pub(super) fn chain(seconds: u64) -> Result<UnixSeconds, DossierError> {
-    i64::try_from(seconds).map(UnixSeconds).map_err(|_| DossierError::TimeTooLarge(seconds))
+    i64::try_from(seconds)
+        .map(UnixSeconds)
+        .map_err(|_| DossierError::TimeTooLarge(seconds))
 }

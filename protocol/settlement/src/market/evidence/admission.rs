@@ -241,7 +241,11 @@ impl Evidence {
 
     /// The lease with this CID when `worker` holds it.
     fn lease_of(&self, lease: Cid, worker: Ed25519Id) -> Result<&Lease, NotAdmitted> {
-        let lease = self.leases.get(&lease).ok_or(NotAdmitted::UnknownLease(lease))?.payload();
+        let lease = self
+            .leases
+            .get(&lease)
+            .ok_or(NotAdmitted::UnknownLease(lease))?
+            .payload();
         if lease.worker != worker {
             return Err(NotAdmitted::WrongWorker { got: worker });
         }
@@ -253,7 +257,10 @@ impl Evidence {
         self.check_task(payload.task_id, &payload.network)?;
         let lease = self.lease_of(payload.lease_cid, payload.worker)?;
         if payload.at_ms >= lease.expires_at_ms {
-            return Err(NotAdmitted::TooLate { at: payload.at_ms, closed: lease.expires_at_ms });
+            return Err(NotAdmitted::TooLate {
+                at: payload.at_ms,
+                closed: lease.expires_at_ms,
+            });
         }
         if self.accepts.contains_key(&payload.lease_cid) {
             return Err(NotAdmitted::SlotTaken(Slot::LeaseAccept));
@@ -278,21 +285,38 @@ impl Evidence {
         let payload = ack.payload();
         self.check_task(payload.task_id, &payload.network)?;
         self.check_validator(payload.validator)?;
-        let signed_lease =
-            self.leases.get(&payload.lease_cid).ok_or(NotAdmitted::UnknownLease(payload.lease_cid))?;
+        let signed_lease = self
+            .leases
+            .get(&payload.lease_cid)
+            .ok_or(NotAdmitted::UnknownLease(payload.lease_cid))?;
         let lease = signed_lease.payload();
         if payload.attempt != lease.attempt {
-            return Err(NotAdmitted::WrongAttempt { got: payload.attempt, want: lease.attempt });
+            return Err(NotAdmitted::WrongAttempt {
+                got: payload.attempt,
+                want: lease.attempt,
+            });
         }
         if payload.rank > lease.lease_count {
-            return Err(NotAdmitted::RankOverMax { got: payload.rank, max: lease.lease_count });
+            return Err(NotAdmitted::RankOverMax {
+                got: payload.rank,
+                max: lease.lease_count,
+            });
         }
         let closed = self.dossier.times().commit_closes(lease.expires_at_ms);
         if payload.at_ms >= closed {
-            return Err(NotAdmitted::TooLate { at: payload.at_ms, closed });
+            return Err(NotAdmitted::TooLate {
+                at: payload.at_ms,
+                closed,
+            });
         }
-        if !self.commit_values(&payload.lease_cid).contains(&payload.commit) {
-            return Err(NotAdmitted::UnknownCommit { lease: payload.lease_cid, commit: payload.commit });
+        if !self
+            .commit_values(&payload.lease_cid)
+            .contains(&payload.commit)
+        {
+            return Err(NotAdmitted::UnknownCommit {
+                lease: payload.lease_cid,
+                commit: payload.commit,
+            });
         }
         let mut held = 0usize;
         for other in self.acks.values().map(Signed::payload) {
@@ -317,13 +341,22 @@ impl Evidence {
         self.lease_of(payload.lease_cid, payload.worker)?;
         let max = self.dossier.manifest().permissions.output_bytes;
         if payload.output.bytes > max {
-            return Err(NotAdmitted::OutputTooLarge { got: payload.output.bytes, max });
+            return Err(NotAdmitted::OutputTooLarge {
+                got: payload.output.bytes,
+                max,
+            });
         }
         let commit = claim_opens(self.dossier.intent().mode, &claim);
         if !self.commit_values(&payload.lease_cid).contains(&commit) {
-            return Err(NotAdmitted::UnknownCommit { lease: payload.lease_cid, commit });
+            return Err(NotAdmitted::UnknownCommit {
+                lease: payload.lease_cid,
+                commit,
+            });
         }
-        let of_lease = self.claims.values().filter(|c| c.payload().lease_cid == payload.lease_cid);
+        let of_lease = self
+            .claims
+            .values()
+            .filter(|c| c.payload().lease_cid == payload.lease_cid);
         if of_lease.count() >= CONTRADICTION {
             return Err(NotAdmitted::SlotTaken(Slot::Claim));
         }
@@ -361,7 +394,9 @@ impl Evidence {
         let payload = notice.payload();
         self.check_task(payload.task_id, &payload.network)?;
         if payload.gateway != self.dossier.intent().gateway {
-            return Err(NotAdmitted::WrongGateway { got: payload.gateway });
+            return Err(NotAdmitted::WrongGateway {
+                got: payload.gateway,
+            });
         }
         if self.no_more_leases.is_some() {
             return Err(NotAdmitted::SlotTaken(Slot::NoMoreLeases));

@@ -111,7 +111,9 @@ pub enum LeaseFault {
         lease_index: u8,
     },
     /// The lease starts before the task or ends after its deadline.
-    #[error("lease {lease_index} lasts from {start} to {end}, the task from {issued} to {deadline}")]
+    #[error(
+        "lease {lease_index} lasts from {start} to {end}, the task from {issued} to {deadline}"
+    )]
     OutsideTask {
         /// Which lease.
         lease_index: u8,
@@ -152,14 +154,20 @@ impl LeaseSet {
         }
         check_complete(first.payload(), &leases)?;
         check_count(dossier, first.payload().lease_count)?;
-        let pairs: Vec<(Ed25519Id, Amount)> =
-            leases.iter().map(|l| (l.payload().worker, l.payload().price)).collect();
+        let pairs: Vec<(Ed25519Id, Amount)> = leases
+            .iter()
+            .map(|l| (l.payload().worker, l.payload().price))
+            .collect();
         if lease_set_root(&pairs) != root {
             return Err(LeaseFault::WrongRoot);
         }
         check_parties(dossier, &leases)?;
         check_cost(dossier, &pairs)?;
-        Ok(Self { attempt, root, leases })
+        Ok(Self {
+            attempt,
+            root,
+            leases,
+        })
     }
 
     /// From 1.
@@ -188,12 +196,15 @@ pub fn worst_case_cost(dossier: &Dossier, prices: &[Amount]) -> Option<u128> {
     let payment = dossier.payment();
     let work = match dossier.intent().mode {
         Mode::Single | Mode::Race => prices.iter().map(|p| p.get()).max().unwrap_or(0),
-        Mode::Quorum => prices.iter().try_fold(0u128, |sum, p| sum.checked_add(p.get()))?,
+        Mode::Quorum => prices
+            .iter()
+            .try_fold(0u128, |sum, p| sum.checked_add(p.get()))?,
     };
     let fee = work
         .checked_mul(u128::from(payment.gateway_fee_bps.get()))?
         .checked_div(10_000)?;
-    work.checked_add(fee)?.checked_add(payment.validator_fee_cap.get())
+    work.checked_add(fee)?
+        .checked_add(payment.validator_fee_cap.get())
 }
 
 fn check_belonging(dossier: &Dossier, lease: &Lease) -> Result<(), LeaseFault> {
@@ -201,18 +212,26 @@ fn check_belonging(dossier: &Dossier, lease: &Lease) -> Result<(), LeaseFault> {
         return Err(LeaseFault::OtherTask { got: lease.task_id });
     }
     if lease.terms_hash != dossier.terms_hash() {
-        return Err(LeaseFault::OtherTerms { got: lease.terms_hash });
+        return Err(LeaseFault::OtherTerms {
+            got: lease.terms_hash,
+        });
     }
     if lease.network != *dossier.network() {
         return Err(LeaseFault::OtherNetwork);
     }
     let want = dossier.intent().gateway;
     if lease.gateway != want {
-        return Err(LeaseFault::WrongGateway { got: lease.gateway, want });
+        return Err(LeaseFault::WrongGateway {
+            got: lease.gateway,
+            want,
+        });
     }
     let max = dossier.last_attempt();
     if lease.attempt > max {
-        return Err(LeaseFault::AttemptOverMax { got: lease.attempt, max });
+        return Err(LeaseFault::AttemptOverMax {
+            got: lease.attempt,
+            max,
+        });
     }
     Ok(())
 }
@@ -243,7 +262,10 @@ fn check_complete(first: &Lease, leases: &[Signed<Lease>]) -> Result<(), LeaseFa
     }
     let want = usize::from(first.lease_count);
     if leases.len() != want {
-        return Err(LeaseFault::Incomplete { have: leases.len(), want });
+        return Err(LeaseFault::Incomplete {
+            have: leases.len(),
+            want,
+        });
     }
     Ok(())
 }

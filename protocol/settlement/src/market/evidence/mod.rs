@@ -14,8 +14,11 @@ mod lease_set;
 mod object;
 mod view;
 
-pub use admission::{Admitted, NotAdmitted, Slot};
+#[cfg(test)]
+mod tests;
+
 pub(crate) use admission::claim_opens;
+pub use admission::{Admitted, NotAdmitted, Slot};
 pub use lease_set::{LeaseFault, LeaseSet, worst_case_cost};
 pub use object::EvidenceObject;
 pub use view::InventoryLists;
@@ -97,7 +100,12 @@ impl Evidence {
     /// CIDs of everything in it, ascending: what [`inputs_root`](crate::market::inputs_root) hashes.
     #[must_use]
     pub fn cids(&self) -> Vec<Cid> {
-        self.objects().iter().map(EvidenceObject::cid).collect::<BTreeSet<_>>().into_iter().collect()
+        self.objects()
+            .iter()
+            .map(EvidenceObject::cid)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     /// Whether an object with this CID is in it.
@@ -119,7 +127,10 @@ impl Evidence {
                 accept.cloned().map(EvidenceObject::LeaseAccept)
             })
             .or_else(|| {
-                let notice = self.no_more_leases.as_ref().filter(|notice| notice.cid() == *cid);
+                let notice = self
+                    .no_more_leases
+                    .as_ref()
+                    .filter(|notice| notice.cid() == *cid);
                 notice.cloned().map(EvidenceObject::NoMoreLeases)
             })
     }
@@ -129,19 +140,32 @@ impl Evidence {
     pub fn objects(&self) -> Vec<EvidenceObject> {
         let mut all: Vec<EvidenceObject> = Vec::new();
         all.extend(self.leases.values().cloned().map(EvidenceObject::Lease));
-        all.extend(self.accepts.values().cloned().map(EvidenceObject::LeaseAccept));
+        all.extend(
+            self.accepts
+                .values()
+                .cloned()
+                .map(EvidenceObject::LeaseAccept),
+        );
         all.extend(self.commits.values().cloned().map(EvidenceObject::Commit));
         all.extend(self.acks.values().cloned().map(EvidenceObject::Ack));
         all.extend(self.claims.values().cloned().map(EvidenceObject::Claim));
         all.extend(self.receipts.values().cloned().map(EvidenceObject::Receipt));
-        all.extend(self.no_more_leases.iter().cloned().map(EvidenceObject::NoMoreLeases));
+        all.extend(
+            self.no_more_leases
+                .iter()
+                .cloned()
+                .map(EvidenceObject::NoMoreLeases),
+        );
         all
     }
 
     /// Those of `cids` that are not in it.
     #[must_use]
     pub fn missing(&self, cids: &[Cid]) -> Vec<Cid> {
-        cids.iter().copied().filter(|cid| !self.contains(cid)).collect()
+        cids.iter()
+            .copied()
+            .filter(|cid| !self.contains(cid))
+            .collect()
     }
 
     /// The evidence of exactly these CIDs, all of which are held.
@@ -192,7 +216,11 @@ impl Evidence {
             return Err(AssembleError::Missing(missing));
         }
         let mut assembled = Self::new(&self.dossier);
-        match assembled.insert_all(found.into_values().collect()).into_iter().next() {
+        match assembled
+            .insert_all(found.into_values().collect())
+            .into_iter()
+            .next()
+        {
             None => Ok(assembled),
             Some((cid, source)) => Err(AssembleError::NotAdmitted { cid, source }),
         }

@@ -1,8 +1,8 @@
 //! The kinds of signed objects that decide who is paid.
 
 use d402_objects::{
-    AnySigned, Cid, ClaimCommit, CommitAck, Document, Lease, LeaseAccept, NoMoreLeases, ObjectError,
-    ResultClaim, Signed, ValidationReceipt, Value,
+    AnySigned, Cid, ClaimCommit, CommitAck, Document, Lease, LeaseAccept, NoMoreLeases,
+    ObjectError, ResultClaim, Signed, ValidationReceipt, Value,
 };
 
 /// A verified object of a kind that [`decide`](crate::market::decide) reads.
@@ -34,7 +34,9 @@ impl EvidenceObject {
             .get("payloadType")
             .and_then(Value::as_str)
             .and_then(|kind| kind.strip_prefix(d402_objects::preimage::TYPE_PREFIX))
-            .ok_or(ObjectError::Field { field: "payloadType" })?;
+            .ok_or(ObjectError::Field {
+                field: "payloadType",
+            })?;
         if kind == Lease::KIND {
             Signed::from_value(envelope).map(Self::Lease)
         } else if kind == LeaseAccept::KIND {

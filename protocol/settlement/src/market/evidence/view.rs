@@ -147,7 +147,10 @@ impl Evidence {
     /// object about such a lease can help anybody but its worker.
     #[must_use]
     pub fn is_contradicted(&self, lease: &Cid) -> bool {
-        let claims = self.claims.values().filter(|claim| claim.payload().lease_cid == *lease);
+        let claims = self
+            .claims
+            .values()
+            .filter(|claim| claim.payload().lease_cid == *lease);
         self.commit_values(lease).len() > 1 || claims.count() > 1
     }
 
@@ -157,7 +160,10 @@ impl Evidence {
     #[must_use]
     pub fn omits(&self, validator: &Ed25519Id, proposal: &Self) -> Vec<Cid> {
         let mut omitted = BTreeSet::new();
-        let acks = self.acks.values().filter(|ack| ack.payload().validator == *validator);
+        let acks = self
+            .acks
+            .values()
+            .filter(|ack| ack.payload().validator == *validator);
         for ack in acks {
             let lease = ack.payload().lease_cid;
             if proposal.is_contradicted(&lease) {
@@ -172,9 +178,15 @@ impl Evidence {
                 omitted.insert(accept.cid());
             }
         }
-        let receipts = self.receipts.values().filter(|r| r.payload().validator == *validator);
+        let receipts = self
+            .receipts
+            .values()
+            .filter(|r| r.payload().validator == *validator);
         for receipt in receipts {
-            let lease = self.claims.get(&receipt.payload().claim_cid).map(|c| c.payload().lease_cid);
+            let lease = self
+                .claims
+                .get(&receipt.payload().claim_cid)
+                .map(|c| c.payload().lease_cid);
             let contradicted = lease.is_some_and(|lease| proposal.is_contradicted(&lease));
             if !contradicted && !proposal.receipts.contains_key(&receipt.cid()) {
                 omitted.insert(receipt.cid());
@@ -190,7 +202,10 @@ impl Evidence {
         let acked = self.acks.values().map(|ack| ack.payload().lease_cid);
         let claimed = self.claims.values().map(|claim| claim.payload().lease_cid);
         let leases: BTreeSet<Cid> = acked.chain(claimed).collect();
-        leases.into_iter().filter(|lease| proposal.commit_values(lease).is_empty()).collect()
+        leases
+            .into_iter()
+            .filter(|lease| proposal.commit_values(lease).is_empty())
+            .collect()
     }
 
     /// The lists a validator signs as its inventory (spec §5.8).

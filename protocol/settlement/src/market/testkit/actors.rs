@@ -11,7 +11,9 @@ use crate::market::{SIMULATED_NETWORK, simulated_asset};
 /// The key of actor `index` in a role.
 #[must_use]
 pub fn key(role: &str, index: usize) -> SigningKey {
-    SigningKey::from_bytes(&Cid::of(format!("d402/testkit/key/{role}/{index}").as_bytes()).as_bytes())
+    SigningKey::from_bytes(
+        &Cid::of(format!("d402/testkit/key/{role}/{index}").as_bytes()).as_bytes(),
+    )
 }
 
 /// The wallet of actor `index` in a role: an account of the simulated network.
@@ -72,7 +74,10 @@ impl ValidatorActor {
                 asset: asset(),
                 fee: spec.validator_fee.into(),
             }],
-            settlement_key: SettlementKey { ed25519: (&self.settlement).into(), evm: None },
+            settlement_key: SettlementKey {
+                ed25519: (&self.settlement).into(),
+                evm: None,
+            },
             cross_signatures: CrossSignatures {
                 settlement_signs_envelope: cross_sign(&self.settlement, &self.id(), None),
                 evm_signs_settlement: None,
@@ -109,7 +114,10 @@ impl Actors {
             gateway: key("gateway", 0),
             author: key("author", 0),
             workers: (0..8)
-                .map(|i| WorkerActor { key: key("worker", i), payout: wallet("worker", i) })
+                .map(|i| WorkerActor {
+                    key: key("worker", i),
+                    payout: wallet("worker", i),
+                })
                 .collect(),
             validators: (0..n)
                 .map(|i| ValidatorActor {

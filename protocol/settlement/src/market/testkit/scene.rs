@@ -30,18 +30,31 @@ impl Scene {
     pub fn new(spec: TaskSpec) -> Self {
         let actors = Actors::new(usize::from(spec.n));
         let dossier = Dossier::check(Self::parts(&spec, &actors)).unwrap();
-        Self { spec, actors, dossier }
+        Self {
+            spec,
+            actors,
+            dossier,
+        }
     }
 
     /// The parts of a spec's dossier, not checked.
     #[must_use]
     pub fn parts(spec: &TaskSpec, actors: &Actors) -> DossierParts {
         let manifest = actors.manifest(&spec.manifest);
-        let registration = Signed::sign(registration(spec, manifest.cid()), &actors.author).unwrap();
-        let offers: Vec<_> =
-            actors.validators.iter().enumerate().map(|(i, v)| v.offer(spec, i)).collect();
+        let registration =
+            Signed::sign(registration(spec, manifest.cid()), &actors.author).unwrap();
+        let offers: Vec<_> = actors
+            .validators
+            .iter()
+            .enumerate()
+            .map(|(i, v)| v.offer(spec, i))
+            .collect();
         let intent = intent(spec, actors, [manifest.cid(), registration.cid()], &offers);
-        let signer = if spec.buyer_signs { &actors.buyer } else { &actors.gateway };
+        let signer = if spec.buyer_signs {
+            &actors.buyer
+        } else {
+            &actors.gateway
+        };
         DossierParts {
             intent: Signed::sign(intent, signer).unwrap(),
             manifest,
@@ -61,7 +74,9 @@ impl Scene {
     /// Set index of the validator at this place in [`Actors::validators`].
     #[must_use]
     pub fn set_index(&self, validator: usize) -> u8 {
-        self.dossier.set_index_of(&self.actors.validators[validator].id()).unwrap()
+        self.dossier
+            .set_index_of(&self.actors.validators[validator].id())
+            .unwrap()
     }
 
     /// A worker's bid at the spec's price.
@@ -106,8 +121,10 @@ impl Scene {
     #[must_use]
     pub fn lease_payloads(&self, attempt: u8, workers: &[usize]) -> Vec<Lease> {
         let price = Amount::from(self.spec.price);
-        let pairs: Vec<(Ed25519Id, Amount)> =
-            workers.iter().map(|w| (self.actors.workers[*w].id(), price)).collect();
+        let pairs: Vec<(Ed25519Id, Amount)> = workers
+            .iter()
+            .map(|w| (self.actors.workers[*w].id(), price))
+            .collect();
         let root = lease_set_root(&pairs);
         workers
             .iter()
@@ -137,7 +154,13 @@ impl Scene {
     #[must_use]
     pub fn worker_of(&self, lease: &Signed<Lease>) -> &SigningKey {
         let id = lease.payload().worker;
-        &self.actors.workers.iter().find(|worker| worker.id() == id).unwrap().key
+        &self
+            .actors
+            .workers
+            .iter()
+            .find(|worker| worker.id() == id)
+            .unwrap()
+            .key
     }
 
     /// The worker takes the lease.
@@ -187,7 +210,11 @@ impl Scene {
 
     /// The commit that seals a claim.
     #[must_use]
-    pub fn commit(&self, lease: &Signed<Lease>, claim: &Signed<ResultClaim>) -> Signed<ClaimCommit> {
+    pub fn commit(
+        &self,
+        lease: &Signed<Lease>,
+        claim: &Signed<ResultClaim>,
+    ) -> Signed<ClaimCommit> {
         self.commit_to(lease, claim_opens(self.spec.mode, claim))
     }
 
@@ -307,8 +334,10 @@ impl Scene {
         validators: &[usize],
         digest: &[u8; 32],
     ) -> Vec<IndexedSignature> {
-        let mut signatures: Vec<_> =
-            validators.iter().map(|v| self.settlement_signature(*v, digest)).collect();
+        let mut signatures: Vec<_> = validators
+            .iter()
+            .map(|v| self.settlement_signature(*v, digest))
+            .collect();
         signatures.sort_by_key(|signature| signature.set_index);
         signatures
     }

@@ -83,13 +83,24 @@ impl TaskSpec {
     /// Two workers race.
     #[must_use]
     pub fn race(m: u8, n: u8) -> Self {
-        Self { mode: Mode::Race, fanout: 2, max_attempts: 1, ..Self::single(m, n) }
+        Self {
+            mode: Mode::Race,
+            fanout: 2,
+            max_attempts: 1,
+            ..Self::single(m, n)
+        }
     }
 
     /// Three workers, two must agree.
     #[must_use]
     pub fn quorum(m: u8, n: u8) -> Self {
-        Self { mode: Mode::Quorum, fanout: 3, quorum: 2, max_attempts: 1, ..Self::single(m, n) }
+        Self {
+            mode: Mode::Quorum,
+            fanout: 3,
+            quorum: 2,
+            max_attempts: 1,
+            ..Self::single(m, n)
+        }
     }
 
     /// The same task with another number in its nonce and salt.

@@ -66,23 +66,39 @@ impl Block<'_> {
     }
 
     /// Balance of an account, `None` when it never held this asset or the holding was closed.
-    pub(super) async fn holding(&mut self, account: Hex32, asset: Hex32) -> Result<Option<u64>, Stop> {
-        let units: Option<i64> = sqlx::query_scalar("SELECT units FROM balances WHERE account = ? AND asset = ?")
-            .bind(blob(account))
-            .bind(blob(asset))
-            .fetch_optional(&mut *self.conn)
-            .await?;
+    pub(super) async fn holding(
+        &mut self,
+        account: Hex32,
+        asset: Hex32,
+    ) -> Result<Option<u64>, Stop> {
+        let units: Option<i64> =
+            sqlx::query_scalar("SELECT units FROM balances WHERE account = ? AND asset = ?")
+                .bind(blob(account))
+                .bind(blob(asset))
+                .fetch_optional(&mut *self.conn)
+                .await?;
         units.map(unsigned).transpose()
     }
 
     /// Makes an empty holding, or removes one that is empty; never touches units.
-    pub(super) async fn keep_holding(&mut self, account: Hex32, asset: Hex32, keep: bool) -> Result<(), Stop> {
+    pub(super) async fn keep_holding(
+        &mut self,
+        account: Hex32,
+        asset: Hex32,
+        keep: bool,
+    ) -> Result<(), Stop> {
         let statement = if keep {
-            sqlx::query("INSERT INTO balances (account, asset, units) VALUES (?, ?, 0) ON CONFLICT DO NOTHING")
+            sqlx::query(
+                "INSERT INTO balances (account, asset, units) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
+            )
         } else {
             sqlx::query("DELETE FROM balances WHERE account = ? AND asset = ? AND units = 0")
         };
-        statement.bind(blob(account)).bind(blob(asset)).execute(&mut *self.conn).await?;
+        statement
+            .bind(blob(account))
+            .bind(blob(asset))
+            .execute(&mut *self.conn)
+            .await?;
         Ok(())
     }
 
@@ -118,14 +134,23 @@ impl Block<'_> {
             .bind(blob(asset))
             .fetch_optional(&mut *self.conn)
             .await?;
-        let total = minted.unwrap_or(0).checked_add(signed).filter(|_| signed > 0).ok_or(AccountRule::OutOfRange)?;
+        let total = minted
+            .unwrap_or(0)
+            .checked_add(signed)
+            .filter(|_| signed > 0)
+            .ok_or(AccountRule::OutOfRange)?;
         sqlx::query("INSERT INTO supply (asset, minted) VALUES (?1, ?2) ON CONFLICT (asset) DO UPDATE SET minted = ?2")
             .bind(blob(asset))
             .bind(total)
             .execute(&mut *self.conn)
             .await?;
         self.add(to, asset, signed).await?;
-        self.event(&EventBody::Minted { to, asset, amount: Amount::from(units) }).await
+        self.event(&EventBody::Minted {
+            to,
+            asset,
+            amount: Amount::from(units),
+        })
+        .await
     }
 
     async fn add(&mut self, account: Hex32, asset: Hex32, units: i64) -> Result<(), Stop> {
@@ -150,7 +175,9 @@ impl Block<'_> {
 
     /// Appends an event under the request's stamp.
     pub(super) async fn event(&mut self, body: &EventBody) -> Result<(), Stop> {
-        let text = serde_json::to_string(body).map_err(|_| ChainError::Broken { what: "an event has no JSON form" })?;
+        let text = serde_json::to_string(body).map_err(|_| ChainError::Broken {
+            what: "an event has no JSON form",
+        })?;
         sqlx::query("INSERT INTO events (at, height, transaction_id, body) VALUES (?, ?, ?, ?)")
             .bind(self.stamp.at)
             .bind(self.stamp.height)
@@ -163,7 +190,9 @@ impl Block<'_> {
 
     /// Events from `from` on, oldest first.
     pub(super) async fn events(&mut self, from: u64) -> Result<Vec<Event>, Stop> {
-        let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+        let Ok(from) = i64::try_from(from) else {
+            return Ok(Vec::new());
+        };
         let rows = sqlx::query("SELECT seq, at, height, transaction_id, body FROM events WHERE seq >= ? ORDER BY seq LIMIT ?")
             .bind(from)
             .bind(EVENTS_PER_ANSWER)
@@ -177,7 +206,9 @@ impl Block<'_> {
                 at: row.try_get("at")?,
                 height: unsigned(row.try_get("height")?)?,
                 transaction: hex32(&row.try_get::<Vec<u8>, _>("transaction_id")?)?,
-                body: serde_json::from_str(&body).map_err(|_| ChainError::Broken { what: "a stored event does not parse" })?,
+                body: serde_json::from_str(&body).map_err(|_| ChainError::Broken {
+                    what: "a stored event does not parse",
+                })?,
             });
         }
         Ok(events)
@@ -225,11 +256,12 @@ impl Block<'_> {
 
     /// Whether the payer used this nonce.
     pub(super) async fn nonce_used(&mut self, payer: Hex32, nonce: Hex32) -> Result<bool, Stop> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM payments WHERE payer = ? AND nonce = ?")
-            .bind(blob(payer))
-            .bind(blob(nonce))
-            .fetch_optional(&mut *self.conn)
-            .await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM payments WHERE payer = ? AND nonce = ?")
+                .bind(blob(payer))
+                .bind(blob(nonce))
+                .fetch_optional(&mut *self.conn)
+                .await?;
         Ok(found.is_some())
     }
 
@@ -251,7 +283,11 @@ impl Block<'_> {
     }
 
     /// The 64 largest deposits at an address, oldest first.
-    pub(super) async fn deposits(&mut self, account: Hex32, asset: Hex32) -> Result<Vec<(i64, Amount)>, Stop> {
+    pub(super) async fn deposits(
+        &mut self,
+        account: Hex32,
+        asset: Hex32,
+    ) -> Result<Vec<(i64, Amount)>, Stop> {
         let rows = sqlx::query(
             "SELECT at, units FROM (SELECT seq, at, units FROM deposits WHERE account = ? AND asset = ?
                                     ORDER BY units DESC, seq LIMIT ?) ORDER BY seq",
@@ -261,7 +297,14 @@ impl Block<'_> {
         .bind(DEPOSITS_PER_ANSWER)
         .fetch_all(&mut *self.conn)
         .await?;
-        rows.iter().map(|row| Ok((row.try_get("at")?, Amount::from(unsigned(row.try_get("units")?)?)))).collect()
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.try_get("at")?,
+                    Amount::from(unsigned(row.try_get("units")?)?),
+                ))
+            })
+            .collect()
     }
 
     /// Whether an account can receive.
@@ -274,13 +317,20 @@ impl Block<'_> {
     }
 
     /// Switches whether an account can receive.
-    pub(super) async fn set_unpayable(&mut self, account: Hex32, unpayable: bool) -> Result<(), Stop> {
+    pub(super) async fn set_unpayable(
+        &mut self,
+        account: Hex32,
+        unpayable: bool,
+    ) -> Result<(), Stop> {
         let statement = if unpayable {
             sqlx::query("INSERT INTO unpayable (account) VALUES (?) ON CONFLICT DO NOTHING")
         } else {
             sqlx::query("DELETE FROM unpayable WHERE account = ?")
         };
-        statement.bind(blob(account)).execute(&mut *self.conn).await?;
+        statement
+            .bind(blob(account))
+            .execute(&mut *self.conn)
+            .await?;
         Ok(())
     }
 }
@@ -298,14 +348,26 @@ pub(super) fn blob(value: Hex32) -> Vec<u8> {
 }
 
 pub(super) fn hex32(bytes: &[u8]) -> Result<Hex32, Stop> {
-    let bytes: [u8; 32] = bytes.try_into().map_err(|_| ChainError::Broken { what: "a stored hash is not 32 bytes" })?;
+    let bytes: [u8; 32] = bytes.try_into().map_err(|_| ChainError::Broken {
+        what: "a stored hash is not 32 bytes",
+    })?;
     Ok(Hex32::from_bytes(bytes))
 }
 
 pub(super) fn unsigned(value: i64) -> Result<u64, Stop> {
-    u64::try_from(value).map_err(|_| ChainError::Broken { what: "a stored number is negative" }.into())
+    u64::try_from(value).map_err(|_| {
+        ChainError::Broken {
+            what: "a stored number is negative",
+        }
+        .into()
+    })
 }
 
 pub(super) fn signed(value: u64) -> Result<i64, Stop> {
-    i64::try_from(value).map_err(|_| ChainError::Broken { what: "units above the supply limit" }.into())
+    i64::try_from(value).map_err(|_| {
+        ChainError::Broken {
+            what: "units above the supply limit",
+        }
+        .into()
+    })
 }

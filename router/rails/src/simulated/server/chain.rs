@@ -52,19 +52,29 @@ pub struct Options {
 
 impl Options {
     /// Everything on: tests.
-    pub const TEST: Self = Self { clock: ClockMode::Virtual, allow_faucet: true, allow_faults: true };
+    pub const TEST: Self = Self {
+        clock: ClockMode::Virtual,
+        allow_faucet: true,
+        allow_faults: true,
+    };
     /// A faucet and nothing else: the demo.
-    pub const DEMO: Self = Self { clock: ClockMode::Real, allow_faucet: true, allow_faults: false };
+    pub const DEMO: Self = Self {
+        clock: ClockMode::Real,
+        allow_faucet: true,
+        allow_faults: false,
+    };
 }
 
-/// A running chain. Dropping it lets the writer finish what it has and close; [`SimChain::close`] waits.
+/// A running chain. When it is closed or dropped the writer commits what is waiting, refuses the rest and
+/// closes the file; [`SimChain::close`] waits for that.
 #[derive(Debug)]
 pub struct SimChain {
     handle: SimChainHandle,
+    stop: oneshot::Sender<()>,
     writer: JoinHandle<Result<(), ChainError>>,
 }
 
-/// Whom to ask; cheap to clone. The writer runs as long as one of them exists.
+/// Whom to ask; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SimChainHandle {
     jobs: mpsc::Sender<Job>,
@@ -75,11 +85,27 @@ impl SimChain {
     ///
     /// # Errors
     /// [`OpenError`] when the file is not a chain of this version or another process has it.
-    pub async fn open(location: &Location, options: Options, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub async fn open(
+        location: &Location,
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
         let conn = connect(location).await?;
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let writer = tokio::spawn(Writer { conn, options, clock }.run(waiting));
-        Ok(Self { handle: SimChainHandle { jobs }, writer })
+        let (stop, stopped) = oneshot::channel();
+        let writer = tokio::spawn(
+            Writer {
+                conn,
+                options,
+                clock,
+            }
+            .run(waiting, stopped),
+        );
+        Ok(Self {
+            handle: SimChainHandle { jobs },
+            stop,
+            writer,
+        })
     }
 
     /// Somebody to ask.
@@ -88,12 +114,12 @@ impl SimChain {
         self.handle.clone()
     }
 
-    /// Waits until all other handles are gone and every waiting request is committed, then closes the file.
+    /// Commits every waiting request, takes no more, closes the file.
     ///
     /// # Errors
     /// [`ChainError`] when closing fails.
     pub async fn close(self) -> Result<(), ChainError> {
-        drop(self.handle);
+        drop(self.stop);
         self.writer.await.map_err(|_| ChainError::Closed)?
     }
 }
@@ -105,10 +131,12 @@ impl SimChainHandle {
     /// [`ChainError`] when there is no answer; the request may have taken effect.
     pub async fn call(&self, bytes: Vec<u8>, rpc: Rpc) -> Result<Delivery, ChainError> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.try_send(Job { bytes, rpc, reply }).map_err(|e| match e {
-            mpsc::error::TrySendError::Full(_) => ChainError::Busy,
-            mpsc::error::TrySendError::Closed(_) => ChainError::Closed,
-        })?;
+        self.jobs
+            .try_send(Job { bytes, rpc, reply })
+            .map_err(|e| match e {
+                mpsc::error::TrySendError::Full(_) => ChainError::Busy,
+                mpsc::error::TrySendError::Closed(_) => ChainError::Closed,
+            })?;
         answer.await.map_err(|_| ChainError::Closed)?
     }
 }
@@ -118,8 +146,13 @@ async fn connect(location: &Location) -> Result<SqliteConnection, OpenError> {
         Location::Memory => None,
         Location::File(path) => Some(path.clone()),
     };
-    let failed = |source| OpenError::Database { location: path.clone(), source };
-    let base = SqliteConnectOptions::new().busy_timeout(BUSY_TIMEOUT).foreign_keys(true);
+    let failed = |source| OpenError::Database {
+        location: path.clone(),
+        source,
+    };
+    let base = SqliteConnectOptions::new()
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true);
     let options = match &path {
         None => base.in_memory(true),
         Some(path) => base
@@ -130,10 +163,17 @@ async fn connect(location: &Location) -> Result<SqliteConnection, OpenError> {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full),
     };
-    let mut conn = options.disable_statement_logging().connect().await.map_err(failed)?;
+    let mut conn = options
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(failed)?;
     let version = migrate(&mut conn).await.map_err(failed)?;
     if version != SCHEMA_VERSION {
-        return Err(OpenError::Schema { got: version, known: SCHEMA_VERSION });
+        return Err(OpenError::Schema {
+            got: version,
+            known: SCHEMA_VERSION,
+        });
     }
     Ok(conn)
 }
@@ -141,12 +181,18 @@ async fn connect(location: &Location) -> Result<SqliteConnection, OpenError> {
 /// Makes the tables in a new file; says which schema the file has then.
 async fn migrate(conn: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
-    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(&mut *transaction)
+        .await?;
     if version != 0 {
         return Ok(version);
     }
-    sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *transaction).await?;
-    sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *transaction).await?;
+    sqlx::raw_sql(include_str!("schema.sql"))
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::raw_sql("PRAGMA user_version = 1")
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(SCHEMA_VERSION)
 }

@@ -160,7 +160,10 @@ pub(super) enum Stop {
 
 impl From<AccountRule> for Stop {
     fn from(rule: AccountRule) -> Self {
-        Self::Refused(Refusal { rule: rule.name().to_owned(), retryable: rule.retryable() })
+        Self::Refused(Refusal {
+            rule: rule.name().to_owned(),
+            retryable: rule.retryable(),
+        })
     }
 }
 

@@ -1,12 +1,13 @@
-//! Which request does what. No rule lives here: payments are in `pay`, everything about vaults in `vaults`.
+//! Which request does what. No rule lives here: payments are in `pay`, receipts in `settle`,
+//! everything else about vaults in `vaults`.
 
-use d402_wire::simchain::{Fault, PaymentState, Rpc, RpcAnswer, VaultView};
 use d402_objects::{Amount, Hex32};
+use d402_wire::simchain::{Fault, PaymentState, Rpc, RpcAnswer, VaultView};
 
 use super::Options;
-use super::books::{Block, Movement, Stamp, unsigned};
+use super::books::{Block, Stamp, unsigned};
 use super::error::{AccountRule, ChainError, Stop};
-use super::{pay, vaults};
+use super::{pay, settle, vaults};
 
 /// What a request came to.
 #[derive(Debug)]
@@ -20,9 +21,15 @@ pub(super) enum Executed {
 }
 
 /// Executes one request inside its savepoint.
-pub(super) async fn execute(block: &mut Block<'_>, rpc: &Rpc, options: Options, fault: Option<Fault>) -> Result<Executed, Stop> {
+pub(super) async fn execute(
+    block: &mut Block<'_>,
+    rpc: &Rpc,
+    options: Options,
+    fault: Option<Fault>,
+) -> Result<Executed, Stop> {
     match rpc {
-        Rpc::Mint { to, asset, amount } => mint(block, Movement { from: *to, to: *to, asset: *asset, units: units(*amount)? }, options).await,
+        Rpc::Mint { .. } if !options.allow_faucet => Err(AccountRule::NoFaucet.into()),
+        Rpc::Mint { to, asset, amount } => mint(block, *to, *asset, units(*amount)?).await,
         Rpc::Balance { account, asset } => {
             let amount = Amount::from(block.balance(*account, *asset).await?);
             Ok(Executed::View(RpcAnswer::Balance { amount }))
@@ -30,32 +37,52 @@ pub(super) async fn execute(block: &mut Block<'_>, rpc: &Rpc, options: Options, 
         Rpc::PublishSet { threshold, keys } => vaults::publish_set(block, *threshold, keys).await,
         Rpc::Open { terms } => vaults::open(block, terms).await,
         Rpc::Pay { payment, terms } => pay::pay(block, payment, terms.as_deref(), fault).await,
-        Rpc::PaymentStatus { payment_id, valid_before } => payment_status(block, *payment_id, *valid_before).await,
-        Rpc::Settle { .. } => vaults::settle(block, rpc).await,
+        Rpc::PaymentStatus {
+            payment_id,
+            valid_before,
+        } => payment_status(block, *payment_id, *valid_before).await,
+        Rpc::Settle { .. } => settle::settle(block, rpc).await,
         Rpc::Sweep { terms } => vaults::sweep(block, terms).await,
-        Rpc::ClaimCredit { terms_hash, payee } => vaults::claim_credit(block, *terms_hash, *payee).await,
+        Rpc::ClaimCredit { terms_hash, payee } => {
+            vaults::claim_credit(block, *terms_hash, *payee).await
+        }
         Rpc::LapseCredits { terms_hash } => vaults::lapse_credits(block, *terms_hash).await,
         Rpc::Close { terms } => vaults::close(block, terms).await,
-        Rpc::Vault { terms_hash, pay_to, asset } => view(block, *terms_hash, *pay_to, *asset).await,
-        Rpc::Events { from } => Ok(Executed::View(RpcAnswer::Events { events: block.events(*from).await? })),
+        Rpc::Vault {
+            terms_hash,
+            pay_to,
+            asset,
+        } => view(block, *terms_hash, *pay_to, *asset).await,
+        Rpc::Events { from } => Ok(Executed::View(RpcAnswer::Events {
+            events: block.events(*from).await?,
+        })),
         Rpc::Clock | Rpc::AdvanceClock { .. } | Rpc::SetUnpayable { .. } | Rpc::SetFault { .. } => {
-            Err(ChainError::Broken { what: "a switch reached the books" }.into())
+            Err(ChainError::Broken {
+                what: "a switch reached the books",
+            }
+            .into())
         }
     }
 }
 
-async fn mint(block: &mut Block<'_>, to: Movement, options: Options) -> Result<Executed, Stop> {
-    if !options.allow_faucet {
-        return Err(AccountRule::NoFaucet.into());
-    }
-    if !block.payable(to.to).await? {
+async fn mint(
+    block: &mut Block<'_>,
+    to: Hex32,
+    asset: Hex32,
+    units: u64,
+) -> Result<Executed, Stop> {
+    if !block.payable(to).await? {
         return Err(AccountRule::Unpayable.into());
     }
-    block.mint(to.to, to.asset, to.units).await?;
+    block.mint(to, asset, units).await?;
     Ok(Executed::New)
 }
 
-async fn payment_status(block: &mut Block<'_>, id: Hex32, valid_before: Option<i64>) -> Result<Executed, Stop> {
+async fn payment_status(
+    block: &mut Block<'_>,
+    id: Hex32,
+    valid_before: Option<i64>,
+) -> Result<Executed, Stop> {
     let state = match block.payment(id).await? {
         Some((paid, stamp)) => PaymentState::Executed {
             transaction: stamp.transaction,
@@ -70,7 +97,12 @@ async fn payment_status(block: &mut Block<'_>, id: Hex32, valid_before: Option<i
     Ok(Executed::View(RpcAnswer::Payment(state)))
 }
 
-async fn view(block: &mut Block<'_>, terms_hash: Hex32, pay_to: Hex32, asset: Hex32) -> Result<Executed, Stop> {
+async fn view(
+    block: &mut Block<'_>,
+    terms_hash: Hex32,
+    pay_to: Hex32,
+    asset: Hex32,
+) -> Result<Executed, Stop> {
     let record = vaults::record(block, terms_hash, pay_to).await?;
     Ok(Executed::View(RpcAnswer::Vault(VaultView {
         open: record.open,

@@ -33,7 +33,11 @@ const fn name(fault: Fault) -> &'static str {
 const fn hits(fault: Fault, rpc: &Rpc) -> bool {
     match rpc {
         Rpc::Pay { .. } => true,
-        Rpc::Settle { .. } | Rpc::Sweep { .. } | Rpc::ClaimCredit { .. } | Rpc::LapseCredits { .. } | Rpc::Close { .. } => match fault {
+        Rpc::Settle { .. }
+        | Rpc::Sweep { .. }
+        | Rpc::ClaimCredit { .. }
+        | Rpc::LapseCredits { .. }
+        | Rpc::Close { .. } => match fault {
             Fault::LostAnswer | Fault::LostRequest | Fault::LyingSuccess => true,
             Fault::LateDeposit | Fault::DoubleDeposit | Fault::ShortDeposit => false,
         },
@@ -52,9 +56,16 @@ const fn hits(fault: Fault, rpc: &Rpc) -> bool {
 }
 
 /// Arms a fault for the next `times` requests it fits; 0 disarms it.
-pub(super) async fn arm(conn: &mut SqliteConnection, fault: Fault, times: u32) -> Result<(), ChainError> {
+pub(super) async fn arm(
+    conn: &mut SqliteConnection,
+    fault: Fault,
+    times: u32,
+) -> Result<(), ChainError> {
     if times == 0 {
-        sqlx::query("DELETE FROM faults WHERE fault = ?").bind(name(fault)).execute(conn).await?;
+        sqlx::query("DELETE FROM faults WHERE fault = ?")
+            .bind(name(fault))
+            .execute(conn)
+            .await?;
     } else {
         sqlx::query("INSERT INTO faults (fault, remaining) VALUES (?1, ?2) ON CONFLICT (fault) DO UPDATE SET remaining = ?2")
             .bind(name(fault))
@@ -67,14 +78,24 @@ pub(super) async fn arm(conn: &mut SqliteConnection, fault: Fault, times: u32) -
 
 /// The fault that hits this request, if one is armed. It is spent even when the request is then refused:
 /// what goes wrong on the way does not know the rules.
-pub(super) async fn take(conn: &mut SqliteConnection, rpc: &Rpc) -> Result<Option<Fault>, ChainError> {
-    let armed: Vec<(String, i64)> = sqlx::query_as("SELECT fault, remaining FROM faults").fetch_all(&mut *conn).await?;
+pub(super) async fn take(
+    conn: &mut SqliteConnection,
+    rpc: &Rpc,
+) -> Result<Option<Fault>, ChainError> {
+    let armed: Vec<(String, i64)> = sqlx::query_as("SELECT fault, remaining FROM faults")
+        .fetch_all(&mut *conn)
+        .await?;
     if armed.is_empty() {
         return Ok(None);
     }
-    let fits = |fault: &Fault| hits(*fault, rpc) && armed.iter().any(|(text, _)| text == name(*fault));
-    let Some(fault) = ORDER.into_iter().find(fits) else { return Ok(None) };
-    let last = armed.iter().any(|(text, remaining)| text == name(fault) && *remaining <= 1);
+    let fits =
+        |fault: &Fault| hits(*fault, rpc) && armed.iter().any(|(text, _)| text == name(*fault));
+    let Some(fault) = ORDER.into_iter().find(fits) else {
+        return Ok(None);
+    };
+    let last = armed
+        .iter()
+        .any(|(text, remaining)| text == name(fault) && *remaining <= 1);
     let statement = if last {
         sqlx::query("DELETE FROM faults WHERE fault = ?")
     } else {

@@ -18,6 +18,7 @@ use axum::routing::{get, post};
 use d402_core::ports::Clock;
 use d402_wire::simchain::{MAX_BODY_BYTES, Rpc};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tower_http::timeout::TimeoutLayer;
 
 use super::chain::{Location, Options, SimChain, SimChainHandle};
@@ -26,6 +27,9 @@ use super::writer::Delivery;
 
 /// Longest a request may take, reading its body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for connections to finish once the shutdown began.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a chain that ran has stopped.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +52,15 @@ pub fn router(chain: SimChainHandle) -> Router {
         .route("/rpc", post(rpc))
         .route("/healthz", get(|| async { StatusCode::NO_CONTENT }))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            REQUEST_TIMEOUT,
+        ))
         .with_state(chain)
 }
 
 /// Serves a chain on a bound listener until `shutdown` resolves: no new connection, every request begun is
-/// answered, then the file is closed.
+/// answered (for at most 5 s), then the file is closed.
 ///
 /// # Errors
 /// [`RunError::Serve`] and [`RunError::Close`].
@@ -63,7 +70,19 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
     let app = router(chain.handle());
-    axum::serve(listener, app).with_graceful_shutdown(shutdown).await.map_err(RunError::Serve)?;
+    let (began, stopping) = oneshot::channel::<()>();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
+        shutdown.await;
+        drop(began);
+    });
+    let patience = async {
+        let _ = stopping.await;
+        tokio::time::sleep(SHUTDOWN_PATIENCE).await;
+    };
+    tokio::select! {
+        served = async { serving.await } => served.map_err(RunError::Serve)?,
+        () = patience => tracing::warn!("connections still open after the shutdown's patience"),
+    }
     chain.close().await.map_err(RunError::Close)
 }
 
@@ -95,7 +114,10 @@ async fn rpc(State(chain): State<SimChainHandle>, body: Bytes) -> Response {
         },
         Ok(Delivery::Lost) => lost(),
         Err(cause) => {
-            tracing::warn!(error = &cause as &dyn std::error::Error, "request without an answer");
+            tracing::warn!(
+                error = &cause as &dyn std::error::Error,
+                "request without an answer"
+            );
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }
@@ -103,6 +125,8 @@ async fn rpc(State(chain): State<SimChainHandle>, body: Bytes) -> Response {
 
 /// A response whose body breaks off.
 fn lost() -> Response {
-    let cut = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
+    let cut = futures::stream::once(async {
+        Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    });
     Body::from_stream(cut).into_response()
 }

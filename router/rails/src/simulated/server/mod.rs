@@ -6,7 +6,8 @@
 //! | `http` | the route, its limits, graceful shutdown |
 //! | `writer` | batches, savepoints, clock and height |
 //! | `execute` | which request does what |
-//! | `pay`, `vaults` | payments; everything about vaults, through `d402-settlement` |
+//! | `pay` | payments |
+//! | `settle`, `vaults` | receipts; everything else about vaults; both through `d402-settlement` |
 //! | `books`, `vault_books` | rows of accounts and payments; rows of vaults |
 //! | `refusal` | names of the ledger's refusals, and which may be retried |
 //! | `faults` | misbehaviour on demand |
@@ -23,13 +24,14 @@ mod faults;
 mod http;
 mod pay;
 mod refusal;
+mod settle;
 mod vault_books;
 mod vaults;
 mod writer;
 
 pub use chain::{ClockMode, Location, Options, SimChain, SimChainHandle};
 pub use error::{ChainError, OpenError};
-pub use http::{router, run_simchain, serve};
+pub use http::{RunError, router, run_simchain, serve};
 pub(crate) use refusal::NOTHING_TO_SWEEP;
 pub use writer::Delivery;
 

@@ -22,12 +22,19 @@ use crate::simulated::payment::{self, CheckedPayment, PaymentForm};
 const FUND_BY_S: i64 = 120;
 
 /// Executes a payment, or says when it was executed.
-pub(super) async fn pay(block: &mut Block<'_>, payment: &Payment, terms: Option<&str>, fault: Option<Fault>) -> Result<Executed, Stop> {
+pub(super) async fn pay(
+    block: &mut Block<'_>,
+    payment: &Payment,
+    terms: Option<&str>,
+    fault: Option<Fault>,
+) -> Result<Executed, Stop> {
     let payment = payment::check(payment).map_err(|form| match form {
         PaymentForm::Amount => AccountRule::PaymentAmount,
         PaymentForm::Signature => AccountRule::PaymentSignature,
     })?;
-    let terms = terms.map(|text| VaultTerms::from_hex(text).ok_or(AccountRule::TermsForm)).transpose()?;
+    let terms = terms
+        .map(|text| VaultTerms::from_hex(text).ok_or(AccountRule::TermsForm))
+        .transpose()?;
     if let Some(terms) = &terms {
         matches_terms(payment.payment(), terms)?;
     }
@@ -48,7 +55,14 @@ pub(super) async fn pay(block: &mut Block<'_>, payment: &Payment, terms: Option<
         vaults::open_for_money(block, terms, payment.units()).await?;
     }
     let arrived = move_units(block, &payment, fault).await?;
-    block.store_payment(PaidBy { id: payment.id(), payer: message.from, nonce: message.nonce, units: arrived }).await?;
+    block
+        .store_payment(PaidBy {
+            id: payment.id(),
+            payer: message.from,
+            nonce: message.nonce,
+            units: arrived,
+        })
+        .await?;
     Ok(Executed::New)
 }
 
@@ -68,26 +82,47 @@ fn delay(block: &mut Block<'_>, terms: Option<&VaultTerms>) {
         || block.stamp.at.saturating_add(FUND_BY_S),
         |terms| {
             let latest = terms.terms().settle_by.0.saturating_sub(1);
-            terms.terms().issued_at.0.saturating_add(FUND_BY_S).min(latest)
+            terms
+                .terms()
+                .issued_at
+                .0
+                .saturating_add(FUND_BY_S)
+                .min(latest)
         },
     );
     block.stamp.at = block.stamp.at.max(late);
 }
 
 /// Moves what arrives, once, twice or one unit short; says how much it was.
-async fn move_units(block: &mut Block<'_>, payment: &CheckedPayment, fault: Option<Fault>) -> Result<u64, Stop> {
+async fn move_units(
+    block: &mut Block<'_>,
+    payment: &CheckedPayment,
+    fault: Option<Fault>,
+) -> Result<u64, Stop> {
     let message = payment.payment();
     if !block.payable(message.pay_to).await? {
         return Err(AccountRule::Unpayable.into());
     }
     let short = fault == Some(Fault::ShortDeposit) && payment.units() > 1;
-    let units = if short { payment.units().saturating_sub(1) } else { payment.units() };
-    let movement = Movement { from: message.from, to: message.pay_to, asset: message.asset, units };
+    let units = if short {
+        payment.units().saturating_sub(1)
+    } else {
+        payment.units()
+    };
+    let movement = Movement {
+        from: message.from,
+        to: message.pay_to,
+        asset: message.asset,
+        units,
+    };
     block.transfer(movement).await?;
-    let twice = fault == Some(Fault::DoubleDeposit) && block.balance(message.from, message.asset).await? >= units;
+    let twice = fault == Some(Fault::DoubleDeposit)
+        && block.balance(message.from, message.asset).await? >= units;
     if !twice {
         return Ok(units);
     }
     block.transfer(movement).await?;
-    units.checked_mul(2).ok_or_else(|| AccountRule::OutOfRange.into())
+    units
+        .checked_mul(2)
+        .ok_or_else(|| AccountRule::OutOfRange.into())
 }

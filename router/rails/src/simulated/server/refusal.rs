@@ -8,9 +8,15 @@ use super::error::{ChainError, Refusal, Stop};
 /// A refusal of the ledger as the chain answers it. `Broken` is no refusal but our bug.
 pub(super) fn refused(refusal: LedgerRefusal) -> Stop {
     if refusal == LedgerRefusal::Broken {
-        return ChainError::Broken { what: "the ledger found an invariant broken" }.into();
+        return ChainError::Broken {
+            what: "the ledger found an invariant broken",
+        }
+        .into();
     }
-    Stop::Refused(Refusal { rule: name(refusal).to_owned(), retryable: retryable(refusal) })
+    Stop::Refused(Refusal {
+        rule: name(refusal).to_owned(),
+        retryable: retryable(refusal),
+    })
 }
 
 /// The variant's name.

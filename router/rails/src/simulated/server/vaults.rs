@@ -6,20 +6,18 @@
 //! nothing is left to do.
 
 use d402_objects::{Amount, Hex32};
-use d402_settlement::ledger::{Command, Effects, Refusal as LedgerRefusal, TransferKind, Unpayable, VaultAccount, VaultSite, VaultState, apply};
-use d402_settlement::{
-    Approvals, Domain, IndexedSignature, Key32, Outcome, ReceiptCid, Role, Row, Rows, Settlement, StrictEd25519, Terms, Units,
-    UnixSeconds, ValidatorSet, settlement_digest,
+use d402_settlement::ledger::{
+    Command, Effects, Refusal as LedgerRefusal, VaultAccount, VaultSite, VaultState, apply,
 };
-use d402_wire::simchain::{EventBody, PaidRow, Rpc, SettleRow, SettledView};
+use d402_settlement::{Domain, Key32, Terms, Units, UnixSeconds, ValidatorSet};
+use d402_wire::simchain::{EventBody, SettledView};
 
 use super::books::{Block, Movement};
 use super::error::{AccountRule, ChainError, Stop};
-use super::execute::{Executed, units};
+use super::execute::Executed;
 use super::refusal::refused;
-use super::vault_books::{Paid, credited_kind, paid_kind, site_of};
+use super::vault_books::site_of;
 use crate::simulated::VaultTerms;
-use crate::simulated::payment::signature_bytes;
 
 /// What a vault's record says, without its money.
 pub(super) struct Record {
@@ -32,22 +30,32 @@ pub(super) struct Record {
 }
 
 /// A vault inside one request.
-struct Vault {
-    terms: Terms,
-    state: VaultState,
+pub(super) struct Vault {
+    pub(super) terms: Terms,
+    pub(super) state: VaultState,
 }
 
 impl Vault {
-    async fn load(block: &mut Block<'_>, terms: &VaultTerms) -> Result<Self, Stop> {
-        let site = VaultSite::of(&Domain::SIMULATED, terms.terms()).ok_or(AccountRule::TermsForm)?;
-        Ok(Self { terms: *terms.terms(), state: block.vault(site, terms.terms().mint).await? })
+    pub(super) async fn load(block: &mut Block<'_>, terms: &VaultTerms) -> Result<Self, Stop> {
+        let site =
+            VaultSite::of(&Domain::SIMULATED, terms.terms()).ok_or(AccountRule::TermsForm)?;
+        Ok(Self {
+            terms: *terms.terms(),
+            state: block.vault(site, terms.terms().mint).await?,
+        })
     }
 
     /// The vault of terms that were stored once.
     async fn stored(block: &mut Block<'_>, terms_hash: Hex32) -> Result<Self, Stop> {
-        let terms = block.stored_terms(terms_hash).await?.ok_or_else(|| refused(LedgerRefusal::NotSettled))?;
+        let terms = block
+            .stored_terms(terms_hash)
+            .await?
+            .ok_or_else(|| refused(LedgerRefusal::NotSettled))?;
         let site = site_of(terms_hash)?;
-        Ok(Self { terms, state: block.vault(site, terms.mint).await? })
+        Ok(Self {
+            terms,
+            state: block.vault(site, terms.mint).await?,
+        })
     }
 
     fn hash(&self) -> Hex32 {
@@ -55,11 +63,21 @@ impl Vault {
     }
 
     /// Makes the ledger's effects true: events, transfers, state.
-    async fn carry_out(&self, block: &mut Block<'_>, next: &VaultState, effects: &Effects) -> Result<(), Stop> {
+    pub(super) async fn carry_out(
+        &self,
+        block: &mut Block<'_>,
+        next: &VaultState,
+        effects: &Effects,
+    ) -> Result<(), Stop> {
         if effects.terms_published {
             let terms = hex::encode(self.terms.encode());
             block.store_terms(self.hash(), &self.terms).await?;
-            block.event(&EventBody::Opened { terms_hash: self.hash(), terms }).await?;
+            block
+                .event(&EventBody::Opened {
+                    terms_hash: self.hash(),
+                    terms,
+                })
+                .await?;
         }
         for transfer in &effects.transfers {
             let movement = Movement {
@@ -72,14 +90,24 @@ impl Vault {
         }
         for credit in &effects.credits {
             let amount = Amount::from(narrow(credit.amount)?);
-            block.event(&EventBody::Credited { terms_hash: self.hash(), payee: credit.to.0.into(), amount }).await?;
+            block
+                .event(&EventBody::Credited {
+                    terms_hash: self.hash(),
+                    payee: credit.to.0.into(),
+                    amount,
+                })
+                .await?;
         }
         block.store_vault(next, self.terms.mint).await
     }
 }
 
 /// `publish_set`: permissionless, immutable.
-pub(super) async fn publish_set(block: &mut Block<'_>, threshold: u8, keys: &[Hex32]) -> Result<Executed, Stop> {
+pub(super) async fn publish_set(
+    block: &mut Block<'_>,
+    threshold: u8,
+    keys: &[Hex32],
+) -> Result<Executed, Stop> {
     let members: Vec<Key32> = keys.iter().map(|key| Key32(key.as_bytes())).collect();
     let set = ValidatorSet::new(threshold, &members).map_err(|_| AccountRule::SetForm)?;
     let effect = format!("set:{}", set.hash());
@@ -88,7 +116,13 @@ pub(super) async fn publish_set(block: &mut Block<'_>, threshold: u8, keys: &[He
     }
     block.store_set(&set).await?;
     let set_hash = set.hash().0.into();
-    block.event(&EventBody::SetPublished { set_hash, threshold, keys: keys.to_vec() }).await?;
+    block
+        .event(&EventBody::SetPublished {
+            set_hash,
+            threshold,
+            keys: keys.to_vec(),
+        })
+        .await?;
     block.remember(&effect).await?;
     Ok(Executed::New)
 }
@@ -97,16 +131,18 @@ pub(super) async fn publish_set(block: &mut Block<'_>, threshold: u8, keys: &[He
 pub(super) async fn open(block: &mut Block<'_>, terms: &str) -> Result<Executed, Stop> {
     let terms = terms_of(terms)?;
     let opened = open_with(block, &terms, 0).await?;
-    if !opened
-        && let Some(stamp) = block.effect(&format!("open:{}", terms.hash())).await?
-    {
+    if !opened && let Some(stamp) = block.effect(&format!("open:{}", terms.hash())).await? {
         return Ok(Executed::Before(stamp));
     }
     Ok(Executed::New)
 }
 
 /// `open` for units that arrive in the same transaction; the caller moves them.
-pub(super) async fn open_for_money(block: &mut Block<'_>, terms: &VaultTerms, units: u64) -> Result<(), Stop> {
+pub(super) async fn open_for_money(
+    block: &mut Block<'_>,
+    terms: &VaultTerms,
+    units: u64,
+) -> Result<(), Stop> {
     open_with(block, terms, units).await.map(|_| ())
 }
 
@@ -114,10 +150,18 @@ pub(super) async fn open_for_money(block: &mut Block<'_>, terms: &VaultTerms, un
 async fn open_with(block: &mut Block<'_>, terms: &VaultTerms, units: u64) -> Result<bool, Stop> {
     let vault = Vault::load(block, terms).await?;
     let set = block.validator_set(terms.terms().validator_set.0).await?;
-    let command = Command::Open { terms: terms.terms(), amount: Units::from_u64(units), mint_allowed: true, set: set.as_ref() };
+    let command = Command::Open {
+        terms: terms.terms(),
+        amount: Units::from_u64(units),
+        mint_allowed: true,
+        set: set.as_ref(),
+    };
     let (next, effects) = apply(&vault.state, &command, now(block)).map_err(refused)?;
     // The money is not here yet: what is stored now is the state before it arrives.
-    let before_money = VaultState { tokens: Some(vault.state.balance()), ..next };
+    let before_money = VaultState {
+        tokens: Some(vault.state.balance()),
+        ..next
+    };
     vault.carry_out(block, &before_money, &effects).await?;
     if effects.terms_published {
         block.remember(&format!("open:{}", terms.hash())).await?;
@@ -125,41 +169,15 @@ async fn open_with(block: &mut Block<'_>, terms: &VaultTerms, units: u64) -> Res
     Ok(effects.terms_published)
 }
 
-/// `settle`: at most one receipt per terms hash, for ever.
-pub(super) async fn settle(block: &mut Block<'_>, rpc: &Rpc) -> Result<Executed, Stop> {
-    let Rpc::Settle { terms, receipt_cid, outcome, rows, signatures } = rpc else {
-        return Err(ChainError::Broken { what: "no settlement reached settle" }.into());
-    };
-    let terms = terms_of(terms)?;
-    if let Some((executed, stamp)) = block.settlement(terms.hash()).await? {
-        return if executed == *receipt_cid { Ok(Executed::Before(stamp)) } else { Err(refused(LedgerRefusal::AlreadySettled)) };
-    }
-    let settlement = Settlement {
-        receipt_cid: ReceiptCid(receipt_cid.as_bytes()),
-        outcome: Outcome::from_u8(*outcome).ok_or(AccountRule::SettlementForm)?,
-        rows: rows_of(rows)?,
-    };
-    let vault = Vault::load(block, &terms).await?;
-    let set = block.validator_set(terms.terms().validator_set.0).await?;
-    let set = set.ok_or_else(|| refused(LedgerRefusal::SetNotPublished))?;
-    let digest = settlement_digest(&Domain::SIMULATED, &terms.terms_hash(), &settlement);
-    let approvals =
-        Approvals::check(&set, digest, &signatures_of(signatures)?, &StrictEd25519).map_err(|_| AccountRule::BadSignatures)?;
-    let unpayable = unpayable(block, &vault.state.account, &settlement.rows).await?;
-    let command = Command::Settle { settlement: &settlement, approvals: &approvals, unpayable: &unpayable };
-    let (next, effects) = apply(&vault.state, &command, now(block)).map_err(refused)?;
-    block.event(&EventBody::Settled { terms_hash: terms.hash(), receipt_cid: *receipt_cid }).await?;
-    vault.carry_out(block, &next, &effects).await?;
-    block.store_settlement(terms.hash(), *receipt_cid, &paid_by(&effects)?).await?;
-    Ok(Executed::New)
-}
-
 /// `sweep`: everything but credits to refundTo.
 pub(super) async fn sweep(block: &mut Block<'_>, terms: &str) -> Result<Executed, Stop> {
     let terms = terms_of(terms)?;
     let vault = Vault::load(block, &terms).await?;
     let payable = block.payable(terms.terms().refund_to.0.into()).await?;
-    let command = Command::Sweep { terms: terms.terms(), payable };
+    let command = Command::Sweep {
+        terms: terms.terms(),
+        payable,
+    };
     let effect = format!("sweep:{}", terms.hash());
     let (next, effects) = match apply(&vault.state, &command, now(block)) {
         Ok(decided) => decided,
@@ -167,19 +185,33 @@ pub(super) async fn sweep(block: &mut Block<'_>, terms: &str) -> Result<Executed
     };
     let mut swept = 0u64;
     for transfer in &effects.transfers {
-        swept = swept.checked_add(narrow(transfer.amount)?).ok_or(AccountRule::OutOfRange)?;
+        swept = swept
+            .checked_add(narrow(transfer.amount)?)
+            .ok_or(AccountRule::OutOfRange)?;
     }
-    block.event(&EventBody::Swept { terms_hash: terms.hash(), amount: Amount::from(swept) }).await?;
+    block
+        .event(&EventBody::Swept {
+            terms_hash: terms.hash(),
+            amount: Amount::from(swept),
+        })
+        .await?;
     vault.carry_out(block, &next, &effects).await?;
     block.remember(&effect).await?;
     Ok(Executed::New)
 }
 
 /// `claim_credit` to the payee's own account.
-pub(super) async fn claim_credit(block: &mut Block<'_>, terms_hash: Hex32, payee: Hex32) -> Result<Executed, Stop> {
+pub(super) async fn claim_credit(
+    block: &mut Block<'_>,
+    terms_hash: Hex32,
+    payee: Hex32,
+) -> Result<Executed, Stop> {
     let vault = Vault::stored(block, terms_hash).await?;
     let payable = block.payable(payee).await?;
-    let command = Command::ClaimCredit { payee: Key32(payee.as_bytes()), payable };
+    let command = Command::ClaimCredit {
+        payee: Key32(payee.as_bytes()),
+        payable,
+    };
     let effect = format!("claim:{terms_hash}:{payee}");
     let (next, effects) = match apply(&vault.state, &command, now(block)) {
         Ok(decided) => decided,
@@ -187,7 +219,13 @@ pub(super) async fn claim_credit(block: &mut Block<'_>, terms_hash: Hex32, payee
     };
     for transfer in &effects.transfers {
         let amount = Amount::from(narrow(transfer.amount)?);
-        block.event(&EventBody::CreditPaid { terms_hash, payee, amount }).await?;
+        block
+            .event(&EventBody::CreditPaid {
+                terms_hash,
+                payee,
+                amount,
+            })
+            .await?;
     }
     vault.carry_out(block, &next, &effects).await?;
     block.remember(&effect).await?;
@@ -195,7 +233,10 @@ pub(super) async fn claim_credit(block: &mut Block<'_>, terms_hash: Hex32, payee
 }
 
 /// `lapse_credits`.
-pub(super) async fn lapse_credits(block: &mut Block<'_>, terms_hash: Hex32) -> Result<Executed, Stop> {
+pub(super) async fn lapse_credits(
+    block: &mut Block<'_>,
+    terms_hash: Hex32,
+) -> Result<Executed, Stop> {
     let vault = Vault::stored(block, terms_hash).await?;
     let effect = format!("lapse:{terms_hash}");
     let (next, effects) = match apply(&vault.state, &Command::LapseCredits, now(block)) {
@@ -203,7 +244,9 @@ pub(super) async fn lapse_credits(block: &mut Block<'_>, terms_hash: Hex32) -> R
         Err(refusal) => return done_before(block, &effect, refusal).await,
     };
     let amount = Amount::from(narrow(effects.lapsed)?);
-    block.event(&EventBody::CreditsLapsed { terms_hash, amount }).await?;
+    block
+        .event(&EventBody::CreditsLapsed { terms_hash, amount })
+        .await?;
     vault.carry_out(block, &next, &effects).await?;
     block.remember(&effect).await?;
     Ok(Executed::New)
@@ -217,20 +260,34 @@ pub(super) async fn close(block: &mut Block<'_>, terms: &str) -> Result<Executed
         VaultAccount::Open(open) => now(block) < open.refund_after,
         VaultAccount::Absent | VaultAccount::Settled(_) => false,
     };
-    let command = if early { Command::CloseUnfunded { terms: terms.terms() } } else { Command::Close };
+    let command = if early {
+        Command::CloseUnfunded {
+            terms: terms.terms(),
+        }
+    } else {
+        Command::Close
+    };
     let effect = format!("close:{}", terms.hash());
     let (next, effects) = match apply(&vault.state, &command, now(block)) {
         Ok(decided) => decided,
         Err(refusal) => return done_before(block, &effect, refusal).await,
     };
-    block.event(&EventBody::Closed { terms_hash: terms.hash() }).await?;
+    block
+        .event(&EventBody::Closed {
+            terms_hash: terms.hash(),
+        })
+        .await?;
     vault.carry_out(block, &next, &effects).await?;
     block.remember(&effect).await?;
     Ok(Executed::New)
 }
 
 /// What anybody can see of a vault's record.
-pub(super) async fn record(block: &mut Block<'_>, terms_hash: Hex32, pay_to: Hex32) -> Result<Record, Stop> {
+pub(super) async fn record(
+    block: &mut Block<'_>,
+    terms_hash: Hex32,
+    pay_to: Hex32,
+) -> Result<Record, Stop> {
     let site = site_of(terms_hash)?;
     if Hex32::from_bytes(site.vault.0) != pay_to {
         return Err(AccountRule::AddressMismatch.into());
@@ -243,20 +300,35 @@ pub(super) async fn record(block: &mut Block<'_>, terms_hash: Hex32, pay_to: Hex
         VaultAccount::Absent => false,
         VaultAccount::Open(_) => true,
         VaultAccount::Settled(tombstone) => {
-            for credit in tombstone.credits.iter().filter(|credit| !credit.amount.is_zero()) {
+            for credit in tombstone
+                .credits
+                .iter()
+                .filter(|credit| !credit.amount.is_zero())
+            {
                 credits.push((credit.to.0.into(), Amount::from(narrow(credit.amount)?)));
             }
             false
         }
     };
-    Ok(Record { open, settled, credits })
+    Ok(Record {
+        open,
+        settled,
+        credits,
+    })
 }
 
 /// A refusal because nothing is left to do is success when it was done before.
-async fn done_before(block: &mut Block<'_>, effect: &str, refusal: LedgerRefusal) -> Result<Executed, Stop> {
+async fn done_before(
+    block: &mut Block<'_>,
+    effect: &str,
+    refusal: LedgerRefusal,
+) -> Result<Executed, Stop> {
     let nothing_left = matches!(
         refusal,
-        LedgerRefusal::NothingToSweep | LedgerRefusal::NoCredit { .. } | LedgerRefusal::NoCredits | LedgerRefusal::NothingToClose
+        LedgerRefusal::NothingToSweep
+            | LedgerRefusal::NoCredit { .. }
+            | LedgerRefusal::NoCredits
+            | LedgerRefusal::NothingToClose
     );
     if nothing_left && let Some(stamp) = block.effect(effect).await? {
         return Ok(Executed::Before(stamp));
@@ -264,58 +336,17 @@ async fn done_before(block: &mut Block<'_>, effect: &str, refusal: LedgerRefusal
     Err(refused(refusal))
 }
 
-fn now(block: &Block<'_>) -> UnixSeconds {
+pub(super) fn now(block: &Block<'_>) -> UnixSeconds {
     UnixSeconds(block.stamp.at)
 }
 
-fn terms_of(text: &str) -> Result<VaultTerms, AccountRule> {
+pub(super) fn terms_of(text: &str) -> Result<VaultTerms, AccountRule> {
     VaultTerms::from_hex(text).ok_or(AccountRule::TermsForm)
 }
 
-fn rows_of(rows: &[SettleRow]) -> Result<Rows, Stop> {
-    let mut typed = Vec::with_capacity(rows.len());
-    for row in rows {
-        let role = Role::from_u8(row.role).ok_or(AccountRule::SettlementForm)?;
-        typed.push(Row { payee: Key32(row.payee.as_bytes()), role, amount: Units::from_u64(units(row.amount)?) });
-    }
-    Rows::new(&typed).map_err(|_| AccountRule::SettlementForm.into())
-}
-
-fn signatures_of(signatures: &[(u8, String)]) -> Result<Vec<IndexedSignature>, AccountRule> {
-    signatures.iter().map(|(index, text)| Some((*index, signature_bytes(text)?))).collect::<Option<_>>().ok_or(AccountRule::SettlementForm)
-}
-
-/// Which parties of a settlement cannot receive now.
-async fn unpayable(block: &mut Block<'_>, account: &VaultAccount, rows: &Rows) -> Result<Unpayable, Stop> {
-    let VaultAccount::Open(open) = account else { return Ok(Unpayable::none()) };
-    let mut blocked = Vec::new();
-    for party in open.parties(rows) {
-        if !block.payable(party.0.into()).await? {
-            blocked.push(party);
-        }
-    }
-    Unpayable::among(blocked, |_| false).map_err(|_| ChainError::Broken { what: "a settlement has too many parties" }.into())
-}
-
-fn paid_by(effects: &Effects) -> Result<Paid, Stop> {
-    let mut paid = Paid::default();
-    for transfer in &effects.transfers {
-        let amount = narrow(transfer.amount)?;
-        if let Some(kind) = paid_kind(transfer.kind) {
-            paid.rows.push(PaidRow { payee: transfer.to.0.into(), amount: Amount::from(amount), kind, credited: false });
-        }
-        if transfer.kind == TransferKind::Refund {
-            paid.refunded = paid.refunded.checked_add(amount).ok_or(AccountRule::OutOfRange)?;
-        }
-    }
-    for credit in &effects.credits {
-        let amount = Amount::from(narrow(credit.amount)?);
-        paid.rows.push(PaidRow { payee: credit.to.0.into(), amount, kind: credited_kind(credit.role), credited: true });
-    }
-    Ok(paid)
-}
-
 /// The ledger never moves more than a vault holds, which has 64 bits.
-fn narrow(units: Units) -> Result<u64, ChainError> {
-    units.to_u64().ok_or(ChainError::Broken { what: "the ledger moved more than 64 bits" })
+pub(super) fn narrow(units: Units) -> Result<u64, ChainError> {
+    units.to_u64().ok_or(ChainError::Broken {
+        what: "the ledger moved more than 64 bits",
+    })
 }

@@ -25,6 +25,10 @@ const TRANSACTION_TAG: &[u8] = b"d402/simchain/transaction/v1";
 
 /// What leaves the chain for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives for one answer, and is nearly always one"
+)]
 pub enum Delivery {
     /// An answer.
     Answer(RpcAnswer),
@@ -56,8 +60,14 @@ pub(super) struct Head {
 impl Head {
     pub(super) async fn load(conn: &mut SqliteConnection) -> Result<Self, ChainError> {
         let (height, offset_s, last_at) =
-            sqlx::query_as("SELECT height, offset_s, last_at FROM chain WHERE id = 1").fetch_one(conn).await?;
-        Ok(Self { height, offset_s, last_at })
+            sqlx::query_as("SELECT height, offset_s, last_at FROM chain WHERE id = 1")
+                .fetch_one(conn)
+                .await?;
+        Ok(Self {
+            height,
+            offset_s,
+            last_at,
+        })
     }
 
     async fn store(self, conn: &mut SqliteConnection) -> Result<(), ChainError> {
@@ -73,7 +83,11 @@ impl Head {
     /// Chain time when the wall clock shows `wall_s`: ahead by the offset, never before what was seen.
     const fn now(self, wall_s: i64) -> i64 {
         let ahead = wall_s.saturating_add(self.offset_s);
-        if ahead > self.last_at { ahead } else { self.last_at }
+        if ahead > self.last_at {
+            ahead
+        } else {
+            self.last_at
+        }
     }
 }
 
@@ -88,36 +102,70 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Executes requests until every sender is gone, then closes the database.
-    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<(), ChainError> {
+    /// Executes requests until `stop` resolves (or its sender is dropped) and none is waiting any more,
+    /// then closes the database.
+    pub(super) async fn run(
+        mut self,
+        mut jobs: mpsc::Receiver<Job>,
+        mut stop: oneshot::Receiver<()>,
+    ) -> Result<(), ChainError> {
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        while jobs.recv_many(&mut batch, MAX_BATCH).await > 0 {
-            let requests: Vec<(Vec<u8>, Rpc)> =
-                batch.iter_mut().map(|job| (std::mem::take(&mut job.bytes), job.rpc.clone())).collect();
-            match self.commit(&requests).await {
-                Ok(deliveries) => {
-                    for (job, delivery) in batch.drain(..).zip(deliveries) {
-                        // A client that went away does not need its answer.
-                        let _ = job.reply.send(Ok(delivery));
-                    }
+        let mut stopping = false;
+        loop {
+            let taken = tokio::select! {
+                biased;
+                _ = &mut stop, if !stopping => {
+                    stopping = true;
+                    jobs.close();
+                    continue;
                 }
-                Err(cause) => {
-                    tracing::error!(error = &cause as &dyn std::error::Error, requests = requests.len(), "batch failed");
-                    for job in batch.drain(..) {
-                        let _ = job.reply.send(Err(ChainError::InDoubt));
-                    }
-                }
+                taken = jobs.recv_many(&mut batch, MAX_BATCH) => taken,
+            };
+            if taken == 0 {
+                break;
             }
+            self.serve(&mut batch).await;
         }
         self.conn.close().await?;
         Ok(())
     }
 
+    /// Commits a batch and answers it.
+    async fn serve(&mut self, batch: &mut Vec<Job>) {
+        let requests: Vec<(Vec<u8>, Rpc)> = batch
+            .iter_mut()
+            .map(|job| (std::mem::take(&mut job.bytes), job.rpc.clone()))
+            .collect();
+        match self.commit(&requests).await {
+            Ok(deliveries) => {
+                for (job, delivery) in batch.drain(..).zip(deliveries) {
+                    // A client that went away does not need its answer.
+                    let _ = job.reply.send(Ok(delivery));
+                }
+            }
+            Err(cause) => {
+                tracing::error!(
+                    error = &cause as &dyn std::error::Error,
+                    requests = requests.len(),
+                    "batch failed"
+                );
+                for job in batch.drain(..) {
+                    let _ = job.reply.send(Err(ChainError::InDoubt));
+                }
+            }
+        }
+    }
+
     async fn commit(&mut self, requests: &[(Vec<u8>, Rpc)]) -> Result<Vec<Delivery>, ChainError> {
-        let wall_s = i64::try_from(self.clock.now_ms().checked_div(1000).unwrap_or(0)).unwrap_or(i64::MAX);
+        let wall_s =
+            i64::try_from(self.clock.now_ms().checked_div(1000).unwrap_or(0)).unwrap_or(i64::MAX);
         let mut batch = self.conn.begin_with("BEGIN IMMEDIATE").await?;
         let before = Head::load(&mut batch).await?;
-        let mut step = Step { head: before, wall_s, options: self.options };
+        let mut step = Step {
+            head: before,
+            wall_s,
+            options: self.options,
+        };
         let mut deliveries = Vec::with_capacity(requests.len());
         for (bytes, rpc) in requests {
             deliveries.push(step.deliver(&mut batch, bytes, rpc).await?);
@@ -139,8 +187,17 @@ struct Step {
 
 impl Step {
     /// Lets the armed faults act, and executes what they leave.
-    async fn deliver(&mut self, batch: &mut SqliteConnection, bytes: &[u8], rpc: &Rpc) -> Result<Delivery, ChainError> {
-        let fault = if self.options.allow_faults { faults::take(batch, rpc).await? } else { None };
+    async fn deliver(
+        &mut self,
+        batch: &mut SqliteConnection,
+        bytes: &[u8],
+        rpc: &Rpc,
+    ) -> Result<Delivery, ChainError> {
+        let fault = if self.options.allow_faults {
+            faults::take(batch, rpc).await?
+        } else {
+            None
+        };
         match fault {
             Some(Fault::LostRequest) => Ok(Delivery::Lost),
             Some(Fault::LyingSuccess) => Ok(Delivery::Answer(done(self.next_stamp(bytes)?)?)),
@@ -148,9 +205,9 @@ impl Step {
                 self.answer(batch, bytes, rpc, None).await?;
                 Ok(Delivery::Lost)
             }
-            Some(Fault::LateDeposit | Fault::DoubleDeposit | Fault::ShortDeposit) | None => {
-                Ok(Delivery::Answer(self.answer(batch, bytes, rpc, fault).await?))
-            }
+            Some(Fault::LateDeposit | Fault::DoubleDeposit | Fault::ShortDeposit) | None => Ok(
+                Delivery::Answer(self.answer(batch, bytes, rpc, fault).await?),
+            ),
         }
     }
 
@@ -166,7 +223,12 @@ impl Step {
         match self.switch(batch, rpc).await {
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => {}
-            Err(Stop::Refused(refusal)) => return Ok(RpcAnswer::Refused { rule: refusal.rule, retryable: refusal.retryable }),
+            Err(Stop::Refused(refusal)) => {
+                return Ok(RpcAnswer::Refused {
+                    rule: refusal.rule,
+                    retryable: refusal.retryable,
+                });
+            }
             Err(Stop::Failed(cause)) => return Err(cause),
         }
         let mut savepoint = batch.begin().await?;
@@ -179,20 +241,30 @@ impl Step {
             Err(Stop::Refused(refusal)) => {
                 savepoint.rollback().await?;
                 self.head = head_before;
-                Ok(RpcAnswer::Refused { rule: refusal.rule, retryable: refusal.retryable })
+                Ok(RpcAnswer::Refused {
+                    rule: refusal.rule,
+                    retryable: refusal.retryable,
+                })
             }
             Err(Stop::Failed(cause)) => Err(cause),
         }
     }
 
     /// Switches of the outside world: no transaction, no height, no event.
-    async fn switch(&mut self, batch: &mut SqliteConnection, rpc: &Rpc) -> Result<Option<RpcAnswer>, Stop> {
+    async fn switch(
+        &mut self,
+        batch: &mut SqliteConnection,
+        rpc: &Rpc,
+    ) -> Result<Option<RpcAnswer>, Stop> {
         let now = self.head.now(self.wall_s);
         if let Rpc::AdvanceClock { seconds } = rpc {
             if self.options.clock == ClockMode::Real {
                 return Err(AccountRule::ClockIsReal.into());
             }
-            self.advance_to(now.checked_add_unsigned(*seconds).ok_or(AccountRule::OutOfRange)?)?;
+            self.advance_to(
+                now.checked_add_unsigned(*seconds)
+                    .ok_or(AccountRule::OutOfRange)?,
+            )?;
             return Ok(Some(self.clock_answer()?));
         }
         if let Rpc::SetFault { fault, times } = rpc {
@@ -202,7 +274,10 @@ impl Step {
         }
         if let Rpc::SetUnpayable { account, unpayable } = rpc {
             self.misbehaviour_allowed()?;
-            let mut block = Block { conn: batch, stamp: self.stamp_at(now) };
+            let mut block = Block {
+                conn: batch,
+                stamp: self.stamp_at(now),
+            };
             block.set_unpayable(*account, *unpayable).await?;
             return Ok(Some(self.clock_answer()?));
         }
@@ -221,7 +296,10 @@ impl Step {
         fault: Option<Fault>,
     ) -> Result<RpcAnswer, Stop> {
         let stamp = self.next_stamp(bytes)?;
-        let mut block = Block { conn: savepoint, stamp };
+        let mut block = Block {
+            conn: savepoint,
+            stamp,
+        };
         let executed = execute::execute(&mut block, rpc, self.options, fault).await?;
         match executed {
             Executed::New => {
@@ -237,38 +315,65 @@ impl Step {
 
     /// The stamp the next transaction gets.
     fn next_stamp(&self, bytes: &[u8]) -> Result<Stamp, ChainError> {
-        let height = self.head.height.checked_add(1).ok_or(ChainError::Broken { what: "height overflows" })?;
+        let height = self.head.height.checked_add(1).ok_or(ChainError::Broken {
+            what: "height overflows",
+        })?;
         let mut hash = Sha256::new();
         hash.update(TRANSACTION_TAG);
         hash.update(height.to_le_bytes());
         hash.update(bytes);
-        Ok(Stamp { transaction: Hex32::from_bytes(hash.finalize().into()), height, at: self.head.now(self.wall_s) })
+        Ok(Stamp {
+            transaction: Hex32::from_bytes(hash.finalize().into()),
+            height,
+            at: self.head.now(self.wall_s),
+        })
     }
 
     const fn stamp_at(&self, at: i64) -> Stamp {
-        Stamp { transaction: Hex32::from_bytes([0; 32]), height: self.head.height, at }
+        Stamp {
+            transaction: Hex32::from_bytes([0; 32]),
+            height: self.head.height,
+            at,
+        }
     }
 
     /// Raises the offset until the chain shows at least `at`.
     fn advance_to(&mut self, at: i64) -> Result<(), Stop> {
         let behind = at.saturating_sub(self.head.now(self.wall_s)).max(0);
-        self.head.offset_s = self.head.offset_s.checked_add(behind).ok_or(AccountRule::OutOfRange)?;
+        self.head.offset_s = self
+            .head
+            .offset_s
+            .checked_add(behind)
+            .ok_or(AccountRule::OutOfRange)?;
         Ok(())
     }
 
     fn misbehaviour_allowed(&self) -> Result<(), Stop> {
-        if self.options.allow_faults { Ok(()) } else { Err(AccountRule::NoFaults.into()) }
+        if self.options.allow_faults {
+            Ok(())
+        } else {
+            Err(AccountRule::NoFaults.into())
+        }
     }
 
     fn clock_answer(&self) -> Result<RpcAnswer, ChainError> {
-        Ok(RpcAnswer::Clock { now: self.head.now(self.wall_s), height: height(self.head.height)? })
+        Ok(RpcAnswer::Clock {
+            now: self.head.now(self.wall_s),
+            height: height(self.head.height)?,
+        })
     }
 }
 
 fn done(stamp: Stamp) -> Result<RpcAnswer, ChainError> {
-    Ok(RpcAnswer::Done { transaction: stamp.transaction, height: height(stamp.height)?, at: stamp.at })
+    Ok(RpcAnswer::Done {
+        transaction: stamp.transaction,
+        height: height(stamp.height)?,
+        at: stamp.at,
+    })
 }
 
 fn height(height: i64) -> Result<u64, ChainError> {
-    u64::try_from(height).map_err(|_| ChainError::Broken { what: "height is negative" })
+    u64::try_from(height).map_err(|_| ChainError::Broken {
+        what: "height is negative",
+    })
 }

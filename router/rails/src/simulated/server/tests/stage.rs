@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use d402_core::ports::Clock;
 use d402_objects::{
-    Amount, Cid, Hex32, IndexedSignature, Outcome, ReceiptRow, RowRole, SettlementReceipt, SignatureBytes, SignedReceipt, SigningKey,
+    Amount, Cid, Hex32, IndexedSignature, Outcome, ReceiptRow, RowRole, SettlementReceipt,
+    SignatureBytes, SignedReceipt, SigningKey,
 };
 use d402_settlement::{
-    Bps, Domain, Key32, ReceiptCid, Role, Row, Rows, Settlement, TaskId, Terms, Units, UnixSeconds, ValidatorSet, settlement_digest,
+    Bps, Domain, Key32, ReceiptCid, Role, Row, Rows, Settlement, TaskId, Terms, Units, UnixSeconds,
+    ValidatorSet, settlement_digest,
 };
 use d402_wire::simchain::{NETWORK, Payment, Rpc, SettleRow};
 use ed25519_dalek::Signer as _;
@@ -17,8 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::simulated::server::http::RunError;
-use crate::simulated::server::{Location, Options, SimChain, serve};
+use crate::simulated::server::{Location, Options, RunError, SimChain, serve};
 use crate::simulated::{BuyerAccount, PaymentOrder, SimClient, VaultTerms, asset};
 
 /// First second of every test.
@@ -53,7 +54,9 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) async fn start(path: PathBuf, options: Options, clock: Arc<StillClock>) -> Self {
-        let chain = SimChain::open(&Location::File(path), options, clock).await.unwrap();
+        let chain = SimChain::open(&Location::File(path), options, clock)
+            .await
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = SimClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -93,27 +96,51 @@ pub(super) struct Validators {
 
 impl Validators {
     pub(super) fn new(m: u8, n: u64) -> Self {
-        let mut keys: Vec<SigningKey> = (0..n).map(|i| SigningKey::from_bytes(&seed(1_000_000 + i))).collect();
+        let mut keys: Vec<SigningKey> = (0..n)
+            .map(|i| SigningKey::from_bytes(&seed(1_000_000 + i)))
+            .collect();
         keys.sort_by_key(|key| key.verifying_key().to_bytes());
-        let members: Vec<Key32> = keys.iter().map(|key| Key32(key.verifying_key().to_bytes())).collect();
-        Self { set: ValidatorSet::new(m, &members).unwrap(), keys }
+        let members: Vec<Key32> = keys
+            .iter()
+            .map(|key| Key32(key.verifying_key().to_bytes()))
+            .collect();
+        Self {
+            set: ValidatorSet::new(m, &members).unwrap(),
+            keys,
+        }
     }
 
     pub(super) fn publish(&self) -> Rpc {
         let keys = self.set.keys().iter().map(|key| key.0.into()).collect();
-        Rpc::PublishSet { threshold: self.set.m(), keys }
+        Rpc::PublishSet {
+            threshold: self.set.m(),
+            keys,
+        }
     }
 
     /// `missing` fewer signatures than the threshold.
-    pub(super) fn sign(&self, terms: &VaultTerms, settlement: &Settlement, missing: usize) -> Vec<(u8, [u8; 64])> {
+    pub(super) fn sign(
+        &self,
+        terms: &VaultTerms,
+        settlement: &Settlement,
+        missing: usize,
+    ) -> Vec<(u8, [u8; 64])> {
         let digest = settlement_digest(&Domain::SIMULATED, &terms.terms_hash(), settlement);
         let count = usize::from(self.set.m()) - missing;
-        (0u8..).zip(&self.keys).take(count).map(|(index, key)| (index, key.sign(&digest).to_bytes())).collect()
+        (0u8..)
+            .zip(&self.keys)
+            .take(count)
+            .map(|(index, key)| (index, key.sign(&digest).to_bytes()))
+            .collect()
     }
 
     /// A settlement as a request.
     pub(super) fn settle(&self, terms: &VaultTerms, receipt_cid: [u8; 32], rows: &[Row]) -> Rpc {
-        let outcome = if rows.iter().any(|row| row.role == Role::Worker) { 1 } else { 2 };
+        let outcome = if rows.iter().any(|row| row.role == Role::Worker) {
+            1
+        } else {
+            2
+        };
         let settlement = Settlement {
             receipt_cid: ReceiptCid(receipt_cid),
             outcome: d402_settlement::Outcome::from_u8(outcome).unwrap(),
@@ -127,12 +154,27 @@ impl Validators {
                 amount: Amount::from(row.amount.to_u64().unwrap()),
             })
             .collect();
-        let signatures = self.sign(terms, &settlement, 0).into_iter().map(|(i, s)| (i, hex::encode(s))).collect();
-        Rpc::Settle { terms: terms.to_hex(), receipt_cid: receipt_cid.into(), outcome, rows, signatures }
+        let signatures = self
+            .sign(terms, &settlement, 0)
+            .into_iter()
+            .map(|(i, s)| (i, hex::encode(s)))
+            .collect();
+        Rpc::Settle {
+            terms: terms.to_hex(),
+            receipt_cid: receipt_cid.into(),
+            outcome,
+            rows,
+            signatures,
+        }
     }
 
     /// A receipt as the market writes it.
-    pub(super) fn receipt(&self, terms: &VaultTerms, rows: &[Row], missing: usize) -> SignedReceipt {
+    pub(super) fn receipt(
+        &self,
+        terms: &VaultTerms,
+        rows: &[Row],
+        missing: usize,
+    ) -> SignedReceipt {
         let paid = rows.iter().any(|row| row.role == Role::Worker);
         let receipt = SettlementReceipt {
             object_version: 1,
@@ -140,12 +182,20 @@ impl Validators {
             network: NETWORK.parse().unwrap(),
             verifier: "00".repeat(32).parse().unwrap(),
             task_id: Cid::from_digest(terms.terms().task_id.0),
-            outcome: if paid { Outcome::Paid } else { Outcome::Rejected },
+            outcome: if paid {
+                Outcome::Paid
+            } else {
+                Outcome::Rejected
+            },
             rows: rows
                 .iter()
                 .map(|row| ReceiptRow {
                     payee: row.payee.to_string().parse().unwrap(),
-                    role: if row.role == Role::Worker { RowRole::Worker } else { RowRole::Validator },
+                    role: if row.role == Role::Worker {
+                        RowRole::Worker
+                    } else {
+                        RowRole::Validator
+                    },
                     amount: Amount::from(row.amount.to_u64().unwrap()),
                 })
                 .collect(),
@@ -158,13 +208,20 @@ impl Validators {
         let unsigned = SignedReceipt::new(receipt, Vec::new()).unwrap();
         let settlement = Settlement {
             receipt_cid: ReceiptCid(unsigned.receipt_cid().as_bytes()),
-            outcome: if paid { d402_settlement::Outcome::Paid } else { d402_settlement::Outcome::Rejected },
+            outcome: if paid {
+                d402_settlement::Outcome::Paid
+            } else {
+                d402_settlement::Outcome::Rejected
+            },
             rows: Rows::new(rows).unwrap(),
         };
         let signatures = self
             .sign(terms, &settlement, missing)
             .into_iter()
-            .map(|(set_index, bytes)| IndexedSignature { set_index, signature: SignatureBytes::new(&bytes).unwrap() })
+            .map(|(set_index, bytes)| IndexedSignature {
+                set_index,
+                signature: SignatureBytes::new(&bytes).unwrap(),
+            })
             .collect();
         unsigned.with_signatures(signatures).unwrap()
     }
@@ -196,15 +253,28 @@ pub(super) fn terms(set: &ValidatorSet, budget: u64, now: i64, salt: u64) -> Vau
 }
 
 pub(super) fn worker_row(payee: Hex32, units: u64) -> Row {
-    Row { payee: Key32(payee.as_bytes()), role: Role::Worker, amount: Units::from_u64(units) }
+    Row {
+        payee: Key32(payee.as_bytes()),
+        role: Role::Worker,
+        amount: Units::from_u64(units),
+    }
 }
 
 pub(super) fn validator_row(payee: Hex32, units: u64) -> Row {
-    Row { payee: Key32(payee.as_bytes()), role: Role::Validator, amount: Units::from_u64(units) }
+    Row {
+        payee: Key32(payee.as_bytes()),
+        role: Role::Validator,
+        amount: Units::from_u64(units),
+    }
 }
 
 /// A payment into `terms` by buyer number `buyer`, single use per `nonce`.
-pub(super) fn payment(terms: &VaultTerms, buyer: u64, units: u64, (nonce, valid_before): (u64, i64)) -> Payment {
+pub(super) fn payment(
+    terms: &VaultTerms,
+    buyer: u64,
+    units: u64,
+    (nonce, valid_before): (u64, i64),
+) -> Payment {
     BuyerAccount::from_seed(&seed(buyer)).pay(&PaymentOrder {
         pay_to: terms.address(),
         asset: asset(),
@@ -215,5 +285,9 @@ pub(super) fn payment(terms: &VaultTerms, buyer: u64, units: u64, (nonce, valid_
 }
 
 pub(super) fn mint(to: Hex32, units: u64) -> Rpc {
-    Rpc::Mint { to, asset: asset(), amount: Amount::from(units) }
+    Rpc::Mint {
+        to,
+        asset: asset(),
+        amount: Amount::from(units),
+    }
 }

@@ -1,0 +1,426 @@
+//! Drives tasks: commands in, journal records and effects out.
+//!
+//! One writer takes commands from a bounded queue, applies them to the tasks they are for, stores all steps
+//! of a batch in one transaction (group commit), and only then lets their effects run. Effects talk to the
+//! network and the chain and come back as commands. Everything an effect does may happen twice.
+
+mod effects;
+mod leases;
+mod money;
+mod requests;
+mod validators;
+mod writer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use d402_core::ports::{
+    BlobStore, Clock, CreateOutcome, Directory, MarketNetwork, MoneyEffect, MoneyStep, NewTask, Rail, StoreError,
+    TaskStore, VerifiedPayment,
+};
+use d402_core::standing::Standings;
+use d402_core::{Command, Damaged, Effect, Record, Refused, Task, market::PaymentFacts};
+use d402_objects::{Cid, Ed25519Id, ObjectError, Payload, Signed, SigningKey};
+use d402_settlement::market::Dossier;
+use d402_wire::RawDossier;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Commands waiting for the writer.
+const QUEUE: usize = 8_192;
+/// Effects running at the same time.
+const MAX_EFFECTS: usize = 512;
+/// How often due tasks are looked for.
+const TICK: Duration = Duration::from_millis(50);
+/// Due tasks taken at once.
+const TICK_BATCH: u32 = 256;
+/// A leased tick is somebody else's again after this time, ms.
+const TICK_LEASE_MS: u64 = 10_000;
+
+/// What the engine is connected to.
+#[derive(Clone)]
+pub struct Ports {
+    /// Tasks and money effects.
+    pub store: Arc<dyn TaskStore>,
+    /// Content.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Manifests, registrations, offers.
+    pub directory: Arc<dyn Directory>,
+    /// Ways to pay, by CAIP-2 network and rail name.
+    pub rails: Vec<Arc<dyn Rail>>,
+    /// The peer-to-peer network.
+    pub network: Arc<dyn MarketNetwork>,
+    /// Wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What the engine is told.
+#[derive(Clone)]
+pub struct EngineConfig {
+    /// The gateway's envelope key; all instances of one gateway share it.
+    pub key: SigningKey,
+    /// Name of this instance, unique among instances on one database.
+    pub instance: String,
+}
+
+/// Why the engine did not do it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The store did not answer; nothing changed.
+    #[error("store")]
+    Store(#[from] StoreError),
+    /// The task does not take this command now.
+    #[error("refused")]
+    Refused(#[from] Refused),
+    /// No such task here.
+    #[error("unknown task")]
+    UnknownTask,
+    /// A journal that gives no task: alert.
+    #[error("journal of the task is damaged")]
+    Damaged(#[from] Damaged),
+    /// An object could not be signed or encoded: our bug.
+    #[error("object")]
+    Object(#[from] ObjectError),
+    /// Too many commands are waiting.
+    #[error("too busy")]
+    Busy,
+    /// The engine is shutting down.
+    #[error("shutting down")]
+    Stopping,
+}
+
+/// Drives the tasks of one gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: EngineConfig,
+    ports: Ports,
+    queue: mpsc::Sender<Submission>,
+    tasks: Mutex<BTreeMap<Cid, Arc<Cell>>>,
+    standings: Mutex<Standings>,
+    watchers: Mutex<BTreeSet<(Cid, Watch)>>,
+    effects: Arc<tokio::sync::Semaphore>,
+    stop: CancellationToken,
+}
+
+/// Long-running looks at the chain, one of each kind per task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Watch {
+    Deposit,
+    Vault,
+    Output,
+}
+
+/// A task in memory: the newest stored state and a bell for those who wait for it.
+struct Cell {
+    state: Mutex<Loaded>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Clone)]
+struct Loaded {
+    task: Arc<Task>,
+    /// Sequence number of the next record.
+    next_seq: u64,
+}
+
+struct Submission {
+    task_id: Cid,
+    command: Command,
+    done: Option<oneshot::Sender<Result<(), EngineError>>>,
+    /// How often a conflict sent it back.
+    tries: u32,
+}
+
+/// A poisoned lock means a panic elsewhere; the data is still consistent, because every change is one call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// An engine and its driver: run the driver until the token is cancelled.
+    #[must_use]
+    pub fn new(config: EngineConfig, ports: Ports, stop: CancellationToken) -> (Self, Driver) {
+        let (queue, commands) = mpsc::channel(QUEUE);
+        let engine = Self {
+            shared: Arc::new(Shared {
+                config,
+                ports,
+                queue,
+                tasks: Mutex::new(BTreeMap::new()),
+                standings: Mutex::new(Standings::default()),
+                watchers: Mutex::new(BTreeSet::new()),
+                effects: Arc::new(tokio::sync::Semaphore::new(MAX_EFFECTS)),
+                stop,
+            }),
+        };
+        (engine.clone(), Driver { engine, commands })
+    }
+
+    /// The gateway's key.
+    #[must_use]
+    pub fn gateway(&self) -> Ed25519Id {
+        Ed25519Id::from(&self.shared.config.key)
+    }
+
+    /// Ports, for the HTTP side.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.shared.ports
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.shared.ports.clock.now_ms()
+    }
+
+    /// Signs an object of this gateway.
+    ///
+    /// # Errors
+    /// [`ObjectError`] when the payload is invalid or names another key.
+    pub fn sign<T: Payload>(&self, payload: T) -> Result<Signed<T>, ObjectError> {
+        Signed::sign(payload, &self.shared.config.key)
+    }
+
+    /// The rail of a task.
+    pub(crate) fn rail(&self, dossier: &Dossier) -> Option<Arc<dyn Rail>> {
+        let payment = dossier.payment();
+        let named = |rail: &&Arc<dyn Rail>| rail.network() == payment.network.as_str() && rail.name() == payment.rail.as_str();
+        self.shared.ports.rails.iter().find(named).cloned()
+    }
+
+    /// Stores a verified, paid task and starts it. The payment is a money effect of the same transaction.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`]; then nothing was stored and nothing is paid.
+    pub async fn create(&self, dossier: Dossier, payment: VerifiedPayment, client_id: Option<String>) -> Result<CreateOutcome, EngineError> {
+        let now_ms = self.now_ms();
+        let task_id = dossier.task_id();
+        let record = Record::Created {
+            dossier: RawDossier::of(&dossier),
+            payment_id: payment.payment_id,
+            payer: payment.payer.clone(),
+            payment_body: String::from_utf8(payment.body.clone()).unwrap_or_default(),
+            at_ms: now_ms,
+        };
+        let terms_hash = dossier.terms_hash();
+        let facts = PaymentFacts { payment_id: payment.payment_id, payer: payment.payer };
+        let (task, effects) = Task::create(dossier, facts, now_ms);
+        let outcome = self
+            .shared
+            .ports
+            .store
+            .create(NewTask {
+                task_id,
+                terms_hash,
+                payment_id: payment.payment_id,
+                client_id,
+                record: encode(&record),
+                wake_at_ms: task.wake_at_ms().unwrap_or(now_ms),
+                money: vec![MoneyEffect {
+                    key: format!("pay:{}", payment.payment_id),
+                    task_id,
+                    body: payment.body,
+                    step: MoneyStep::Planned,
+                }],
+                now_ms,
+            })
+            .await?;
+        if outcome == CreateOutcome::Created {
+            self.remember(task_id, Loaded { task: Arc::new(task), next_seq: 1 });
+            self.run_effects(task_id, effects);
+        }
+        Ok(outcome)
+    }
+
+    /// Applies a command and waits until it is stored.
+    ///
+    /// # Errors
+    /// [`EngineError`]; a refusal changed nothing.
+    pub async fn submit(&self, task_id: Cid, command: Command) -> Result<(), EngineError> {
+        let (done, answer) = oneshot::channel();
+        let submission = Submission { task_id, command, done: Some(done), tries: 0 };
+        self.shared.queue.send(submission).await.map_err(|_| EngineError::Stopping)?;
+        answer.await.map_err(|_| EngineError::Stopping)?
+    }
+
+    /// Hands a command to the writer without waiting; full queues drop it, and the task's timers make good.
+    pub(crate) fn hand_in(&self, task_id: Cid, command: Command) {
+        if self.shared.queue.try_send(Submission { task_id, command, done: None, tries: 0 }).is_err() {
+            tracing::warn!(%task_id, "command queue is full, command dropped");
+        }
+    }
+
+    /// The newest stored state of a task; `None` when it is not known.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`], [`EngineError::Damaged`].
+    pub async fn task(&self, task_id: Cid) -> Result<Option<Arc<Task>>, EngineError> {
+        Ok(self.cell(task_id).await?.map(|cell| Arc::clone(&lock(&cell.state).task)))
+    }
+
+    /// Waits until `done` holds for the task or the time is over; the state then.
+    ///
+    /// # Errors
+    /// As [`Engine::task`], and [`EngineError::UnknownTask`].
+    pub async fn wait_for(&self, task_id: Cid, limit: Duration, done: impl Fn(&Task) -> bool) -> Result<Arc<Task>, EngineError> {
+        let cell = self.cell(task_id).await?.ok_or(EngineError::UnknownTask)?;
+        let mut changed = cell.changed.subscribe();
+        let wait = async {
+            loop {
+                let task = Arc::clone(&lock(&cell.state).task);
+                if done(&task) || changed.changed().await.is_err() {
+                    return task;
+                }
+            }
+        };
+        match tokio::time::timeout(limit, wait).await {
+            Ok(task) => Ok(task),
+            Err(_over) => Ok(Arc::clone(&lock(&cell.state).task)),
+        }
+    }
+
+    /// Number of tasks in memory.
+    #[must_use]
+    pub fn in_memory(&self) -> usize {
+        lock(&self.shared.tasks).len()
+    }
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    // Records hold only strings, integers and envelopes that came from JSON: they always have a JSON form.
+    d402_wire::encode(record).unwrap_or_default()
+}
+
+/// The part of the engine that runs: writer, timer and resumption.
+pub struct Driver {
+    engine: Engine,
+    commands: mpsc::Receiver<Submission>,
+}
+
+impl Driver {
+    /// Resumes open tasks, then writes and ticks until the token is cancelled; commands already taken are
+    /// stored before it returns.
+    ///
+    /// # Errors
+    /// [`EngineError`] when open tasks cannot be read at the start.
+    pub async fn run(self) -> Result<(), EngineError> {
+        let engine = self.engine.clone();
+        let writer = tokio::spawn(writer::run(self.engine.clone(), self.commands));
+        let resumed = engine.resume().await?;
+        tracing::info!(resumed, "engine runs");
+        let mut interval = tokio::time::interval(TICK);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = engine.shared.stop.cancelled() => break,
+                _ = interval.tick() => engine.tick_due().await,
+            }
+        }
+        if writer.await.is_err() {
+            tracing::error!("writer ended badly");
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Loads open tasks and runs their outstanding effects.
+    async fn resume(&self) -> Result<usize, EngineError> {
+        let mut after = None;
+        let mut count = 0usize;
+        loop {
+            let page = self.shared.ports.store.open_tasks(after, 1_000).await?;
+            let Some(last) = page.last().copied() else { return Ok(count) };
+            for task_id in &page {
+                match self.cell(*task_id).await {
+                    Ok(Some(cell)) => {
+                        let task = Arc::clone(&lock(&cell.state).task);
+                        self.run_effects(*task_id, task.resume(self.now_ms()));
+                        count = count.saturating_add(1);
+                    }
+                    Ok(None) => {}
+                    // One damaged task must not keep the others from running.
+                    Err(error) => tracing::error!(%task_id, %error, "task cannot be resumed"),
+                }
+            }
+            after = Some(last);
+        }
+    }
+
+    /// Hands a tick to every task that is due and leased to this instance.
+    async fn tick_due(&self) {
+        let now_ms = self.now_ms();
+        let store = &self.shared.ports.store;
+        let lease_until = now_ms.saturating_add(TICK_LEASE_MS);
+        let due = match store.lease_due(&self.shared.config.instance, now_ms, lease_until, TICK_BATCH).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "due tasks are not known");
+                return;
+            }
+        };
+        if due.is_empty() {
+            return;
+        }
+        let ticks = due.iter().map(|task_id| self.submit(*task_id, Command::Tick));
+        for outcome in futures::future::join_all(ticks).await {
+            match outcome {
+                Ok(()) | Err(EngineError::Refused(_) | EngineError::Stopping) => {}
+                Err(error) => tracing::warn!(%error, "tick failed"),
+            }
+        }
+        if let Err(error) = store.release(&self.shared.config.instance, &due).await {
+            tracing::warn!(%error, "ticks are not released, they run out by themselves");
+        }
+    }
+
+    async fn cell(&self, task_id: Cid) -> Result<Option<Arc<Cell>>, EngineError> {
+        if let Some(cell) = lock(&self.shared.tasks).get(&task_id) {
+            return Ok(Some(Arc::clone(cell)));
+        }
+        let records = self.shared.ports.store.journal(task_id).await?;
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let next_seq = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        let task = d402_core::replay(records.iter().map(Vec::as_slice))?;
+        Ok(Some(self.remember(task_id, Loaded { task: Arc::new(task), next_seq })))
+    }
+
+    fn remember(&self, task_id: Cid, loaded: Loaded) -> Arc<Cell> {
+        let mut tasks = lock(&self.shared.tasks);
+        if tasks.len() >= writer::MAX_IN_MEMORY {
+            writer::forget_final(&mut tasks);
+        }
+        let cell = tasks.entry(task_id).or_insert_with(|| {
+            Arc::new(Cell { state: Mutex::new(loaded), changed: watch::Sender::new(0) })
+        });
+        Arc::clone(cell)
+    }
+
+    fn forget(&self, task_id: &Cid) {
+        lock(&self.shared.tasks).remove(task_id);
+    }
+
+    /// Runs effects in the background, each holding one of a bounded number of places.
+    fn run_effects(&self, task_id: Cid, effects: Vec<Effect>) {
+        for effect in effects {
+            let engine = self.clone();
+            tokio::spawn(async move {
+                let places = Arc::clone(&engine.shared.effects);
+                tokio::select! {
+                    () = engine.shared.stop.cancelled() => {}
+                    place = places.acquire_owned() => {
+                        let Ok(_place) = place else { return };
+                        engine.execute(task_id, effect).await;
+                    }
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Commits and acks (spec §5.2–5.3).
+
+use d402_objects::{ClaimCommit, CommitAck, Lease, LeaseAccept, Signed, UnixMs};
+use d402_settlement::market::{DepositFact, EvidenceObject};
+use d402_wire::{NodeAddress, RawEnvelope, Refusal, Request};
+
+use super::{Case, Outgoing, envelope, refusal_of};
+use crate::journal::{AckRecord, AckVerdict};
+
+/// A worker's commit with the papers that allow it.
+#[derive(Debug)]
+pub struct CommitPapers {
+    /// The worker's lease.
+    pub lease: Signed<Lease>,
+    /// Its acceptance.
+    pub accept: Signed<LeaseAccept>,
+    /// The whole set.
+    pub set: Vec<Signed<Lease>>,
+    /// The commit.
+    pub commit: Signed<ClaimCommit>,
+}
+
+impl CommitPapers {
+    /// Verifies the envelopes.
+    ///
+    /// # Errors
+    /// `Malformed`.
+    pub fn parse(lease: RawEnvelope, accept: RawEnvelope, set: Vec<RawEnvelope>, commit: RawEnvelope) -> Result<Self, Refusal> {
+        let bad = |_| Refusal::Malformed;
+        Ok(Self {
+            lease: Signed::from_value(lease.0).map_err(bad)?,
+            accept: Signed::from_value(accept.0).map_err(bad)?,
+            set: set.into_iter().map(|l| Signed::from_value(l.0)).collect::<Result<_, _>>().map_err(bad)?,
+            commit: Signed::from_value(commit.0).map_err(bad)?,
+        })
+    }
+}
+
+impl Case {
+    /// Acks a commit: journaled first, then signed, then told to the other validators and leased workers.
+    /// The same commit again gives the same ack.
+    ///
+    /// # Errors
+    /// The refusal the worker is told.
+    pub async fn commit(&mut self, papers: CommitPapers, from: &str, now_ms: u64) -> Result<(Signed<CommitAck>, Vec<Outgoing>), Refusal> {
+        let lease_cid = papers.lease.cid();
+        let lease = papers.lease.payload().clone();
+        if papers.commit.payload().lease_cid != lease_cid || papers.accept.payload().lease_cid != lease_cid {
+            return Err(Refusal::Malformed);
+        }
+        if let Some(ack) = self.evidence.ack_by(&self.me(), &lease_cid).cloned()
+            && ack.payload().commit == papers.commit.payload().commit
+        {
+            return Ok((ack, Vec::new()));
+        }
+        if now_ms >= self.dossier.times().commit_closes(lease.expires_at_ms).get() {
+            return Err(Refusal::Closed);
+        }
+        if self.facts(now_ms).await?.deposit != DepositFact::OnTime {
+            return Err(Refusal::NotFunded);
+        }
+        self.admit_set(papers.set).await?;
+        self.admit(EvidenceObject::LeaseAccept(papers.accept)).await?;
+        // A second, different commit is kept as the proof that voids the lease, and not acked.
+        self.admit(EvidenceObject::Commit(papers.commit.clone())).await?;
+        if self.evidence.is_contradicted(&lease_cid) {
+            return Err(Refusal::LeaseVoid);
+        }
+        self.workers.insert(lease.worker, NodeAddress { node_id: from.to_owned(), addresses: Vec::new() });
+        let ack = self.sign_ack(&lease, &papers.commit, now_ms).await?;
+        self.admit(EvidenceObject::Ack(ack.clone())).await?;
+        let notices = self.ack_notices(&ack, &papers.commit);
+        Ok((ack, notices))
+    }
+
+    async fn sign_ack(&self, lease: &Lease, commit: &Signed<ClaimCommit>, now_ms: u64) -> Result<Signed<CommitAck>, Refusal> {
+        let record = AckRecord {
+            task_id: self.dossier.task_id(),
+            attempt: lease.attempt,
+            set_root: lease.lease_set_root,
+            lease_cid: commit.payload().lease_cid,
+            commit: commit.payload().commit,
+            at_ms: now_ms,
+        };
+        let (rank, at_ms) = match self.tools.journal.ack(&record).await {
+            Ok(AckVerdict::Sign { rank, at_ms }) => (rank, at_ms),
+            Ok(AckVerdict::OtherSet { .. }) => return Err(Refusal::OtherLeaseSet),
+            Ok(AckVerdict::OtherCommit { .. }) => return Err(Refusal::LeaseVoid),
+            Err(error) => {
+                tracing::error!(%error, "journal does not answer, nothing is acked");
+                return Err(Refusal::Busy);
+            }
+        };
+        let ack = CommitAck {
+            object_version: 1,
+            validator: self.me(),
+            network: lease.network.clone(),
+            task_id: lease.task_id,
+            attempt: lease.attempt,
+            lease_cid: commit.payload().lease_cid,
+            commit: commit.payload().commit,
+            rank,
+            at_ms: UnixMs::default().saturating_add_ms(at_ms),
+        };
+        self.tools.keys.sign(ack).map_err(|_| Refusal::Malformed)
+    }
+
+    /// Another validator's ack, or one that came with a reveal.
+    ///
+    /// # Errors
+    /// The refusal the sender is told.
+    pub async fn ack_noticed(&mut self, ack: Signed<CommitAck>, commit: Signed<ClaimCommit>, set: Vec<Signed<Lease>>) -> Result<(), Refusal> {
+        if self.evidence.lease(&ack.payload().lease_cid).is_none() {
+            self.admit_set(set).await?;
+        }
+        self.admit_commit_if_new(commit).await?;
+        self.admit(EvidenceObject::Ack(ack)).await
+    }
+
+    /// A commit whose value is known under another envelope adds nothing.
+    pub(super) async fn admit_commit_if_new(&mut self, commit: Signed<ClaimCommit>) -> Result<(), Refusal> {
+        let known = self.evidence.commit_values(&commit.payload().lease_cid).contains(&commit.payload().commit);
+        if known { Ok(()) } else { self.admit(EvidenceObject::Commit(commit)).await }
+    }
+
+    async fn admit_set(&mut self, set: Vec<Signed<Lease>>) -> Result<(), Refusal> {
+        let objects: Vec<_> = set.iter().map(|l| (l.cid(), l.to_bytes())).collect();
+        if objects.iter().all(|(cid, _)| self.evidence.contains(cid)) {
+            return Ok(());
+        }
+        self.evidence.insert_leases(set).map_err(|fault| {
+            tracing::info!(task = %self.dossier.task_id(), %fault, "lease set refused");
+            refusal_of(&fault)
+        })?;
+        for (cid, bytes) in objects {
+            self.store(cid, &bytes).await?;
+        }
+        Ok(())
+    }
+
+    fn ack_notices(&self, ack: &Signed<CommitAck>, commit: &Signed<ClaimCommit>) -> Vec<Outgoing> {
+        let root = self.evidence.lease(&ack.payload().lease_cid).map(|l| l.payload().lease_set_root);
+        let attempt = ack.payload().attempt;
+        let set: Vec<&Signed<Lease>> = self
+            .evidence
+            .lease_sets()
+            .filter(|s| Some(s.root()) == root && s.attempt() == attempt)
+            .flat_map(|s| s.leases())
+            .collect();
+        let request = Request::AckNotice {
+            ack: envelope(ack.to_value()),
+            commit: envelope(commit.to_value()),
+            lease_set: set.iter().map(|l| envelope(l.to_value())).collect(),
+        };
+        let workers = set.iter().filter_map(|l| self.workers.get(&l.payload().worker).cloned());
+        self.peers().into_iter().chain(workers).map(|to| Outgoing { to, request: request.clone() }).collect()
+    }
+}

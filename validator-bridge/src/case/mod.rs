@@ -1,0 +1,238 @@
+//! One task as this validator sees it.
+//!
+//! A case grows only: evidence that was admitted stays, and everything in it is on disk before an answer
+//! leaves. What a peer asks is one method each, in its own file: [`commit`], [`reveal`], [`proposal`],
+//! [`signing`], [`release`].
+
+mod commit;
+mod open;
+mod proposal;
+mod release;
+mod reveal;
+mod signing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use d402_objects::{Cid, Ed25519Id, Hex32, Signed, SignedReceipt, UnixMs};
+use d402_settlement::UnixSeconds;
+use d402_settlement::market::{
+    Decided, DepositFact, Dossier, Evidence, EvidenceObject, Facts, NotAdmitted, Slot, address_of,
+};
+use d402_wire::{NodeAddress, RawEnvelope, Refusal, Request};
+
+use crate::Misbehaviour;
+use crate::chain::ChainView;
+use crate::journal::{CaseStore, SignJournal};
+use crate::keys::Keys;
+
+pub use commit::CommitPapers;
+pub use proposal::Proposal;
+pub use reveal::{RevealPapers, Revealed};
+pub use signing::Allowed;
+
+/// Most nodes told about receipts of a task without being a validator or worker of it.
+const MAX_WATCHERS: usize = 4;
+/// Clocks further apart than this mean that either cannot be trusted (threat #35), ms.
+const MAX_DRIFT_MS: u64 = 60_000;
+
+/// What a case works with.
+#[derive(Clone)]
+pub struct Tools {
+    /// The keys.
+    pub keys: Arc<Keys>,
+    /// Sign-once rules.
+    pub journal: Arc<dyn SignJournal>,
+    /// What survives a restart.
+    pub store: Arc<dyn CaseStore>,
+    /// Own look at the chain.
+    pub chain: Arc<dyn ChainView>,
+    /// For demo and tests.
+    pub misbehaviour: Misbehaviour,
+}
+
+/// A message the case wants sent, best effort.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Receiver.
+    pub to: NodeAddress,
+    /// The message.
+    pub request: Request,
+}
+
+/// One task.
+pub struct Case {
+    tools: Tools,
+    dossier: Dossier,
+    evidence: Evidence,
+    /// Set once the chain showed the budget in time; never unlearned.
+    funded: bool,
+    /// Nodes that gave us the task: the gateway, or a worker it tried to hide it from.
+    watchers: Vec<NodeAddress>,
+    /// Nodes workers wrote from, by worker key.
+    workers: BTreeMap<Ed25519Id, NodeAddress>,
+    /// Claims being judged or judged by us.
+    judged: BTreeSet<Cid>,
+    /// Decisions we answered ready for, by digest.
+    agreed: BTreeMap<[u8; 32], Decided>,
+    /// Carriers with the valid signatures seen so far, by receipt CID.
+    signed: BTreeMap<Cid, SignedReceipt>,
+}
+
+impl Case {
+    /// A new case; see [`Case::open`](Case::open) for the checks before it.
+    fn new(tools: Tools, dossier: Dossier) -> Self {
+        let evidence = Evidence::new(&dossier);
+        Self {
+            tools,
+            dossier,
+            evidence,
+            funded: false,
+            watchers: Vec::new(),
+            workers: BTreeMap::new(),
+            judged: BTreeSet::new(),
+            agreed: BTreeMap::new(),
+            signed: BTreeMap::new(),
+        }
+    }
+
+    /// The task.
+    #[must_use]
+    pub fn dossier(&self) -> &Dossier {
+        &self.dossier
+    }
+
+    /// Its evidence.
+    #[must_use]
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Carriers of settlements with the signatures this validator has seen.
+    pub fn signed_receipts(&self) -> impl Iterator<Item = &SignedReceipt> {
+        self.signed.values()
+    }
+
+    /// Remembers who gave us the task.
+    pub fn watch(&mut self, from: &str) {
+        let known = self.watchers.iter().any(|w| w.node_id == from);
+        if !known && self.watchers.len() < MAX_WATCHERS {
+            self.watchers.push(NodeAddress { node_id: from.to_owned(), addresses: Vec::new() });
+        }
+    }
+
+    fn me(&self) -> Ed25519Id {
+        self.tools.keys.validator()
+    }
+
+    /// The other validators' nodes.
+    fn peers(&self) -> Vec<NodeAddress> {
+        let me = self.me();
+        self.dossier
+            .parts()
+            .offers
+            .iter()
+            .map(Signed::payload)
+            .filter(|offer| offer.validator != me)
+            .map(|offer| NodeAddress {
+                node_id: offer.node_id.to_string(),
+                addresses: offer.addresses.iter().map(ToString::to_string).collect(),
+            })
+            .collect()
+    }
+
+    /// Everybody a judgement concerns: validators, watchers and the claim's worker.
+    fn concerned(&self, worker: &Ed25519Id) -> Vec<NodeAddress> {
+        let mut all = self.peers();
+        all.extend(self.watchers.iter().cloned());
+        all.extend(self.workers.get(worker).cloned());
+        all
+    }
+
+    /// Admits an object and stores it. What was known before is fine.
+    async fn admit(&mut self, object: EvidenceObject) -> Result<(), Refusal> {
+        let cid = object.cid();
+        if self.evidence.contains(&cid) {
+            return Ok(());
+        }
+        let bytes = d402_objects::canonical::to_bytes(&object.to_value());
+        self.evidence.insert(object).map_err(|fault| refusal_of(&fault))?;
+        self.store(cid, &bytes).await
+    }
+
+    async fn store(&self, cid: Cid, bytes: &[u8]) -> Result<(), Refusal> {
+        self.tools.store.put_object(self.dossier.task_id(), cid, bytes).await.map_err(|error| {
+            tracing::error!(task = %self.dossier.task_id(), %error, "evidence is not stored");
+            Refusal::Busy
+        })
+    }
+
+    /// What this validator knows from outside the evidence. `Busy` when the chain does not answer: a lease
+    /// or a settlement is never judged on a guess.
+    async fn facts(&mut self, now_ms: u64) -> Result<Facts, Refusal> {
+        let paid_elsewhere = match self.tools.journal.paid_under(self.dossier.task_id()).await {
+            Ok(terms) => terms.is_some_and(|terms| terms != self.dossier.terms_hash()),
+            Err(error) => {
+                tracing::error!(%error, "journal does not answer");
+                return Err(Refusal::Busy);
+            }
+        };
+        let deposit = self.deposit(now_ms).await?;
+        Ok(Facts { now_ms: UnixMs::default().saturating_add_ms(now_ms), deposit, paid_elsewhere })
+    }
+
+    async fn deposit(&mut self, now_ms: u64) -> Result<DepositFact, Refusal> {
+        if self.funded {
+            return Ok(DepositFact::OnTime);
+        }
+        let (Some(pay_to), Ok(asset)) = (hex_of(&self.dossier), self.dossier.asset().as_str().parse::<Hex32>()) else {
+            return Err(Refusal::TermsMismatch);
+        };
+        let vault = self.tools.chain.vault(self.dossier.terms_hash(), pay_to, asset).await.map_err(|error| {
+            tracing::warn!(task = %self.dossier.task_id(), %error, "deposit is not known");
+            Refusal::Busy
+        })?;
+        let budget = self.dossier.payment().budget.get();
+        let fund_by_ms = self.dossier.times().fund_by_ms.get();
+        let mut held = 0u128;
+        for (at_s, amount) in &vault.deposits {
+            held = held.saturating_add(amount.get());
+            let at_ms = u64::try_from(*at_s).unwrap_or(u64::MAX).saturating_mul(1_000);
+            if held >= budget {
+                self.funded = at_ms < fund_by_ms;
+                return Ok(if self.funded { DepositFact::OnTime } else { DepositFact::Late });
+            }
+        }
+        // Something came, less than the budget, and the time for the rest is over: same exit as late.
+        Ok(if held > 0 && now_ms >= fund_by_ms { DepositFact::Late } else { DepositFact::None })
+    }
+
+    /// Chain time, when it is close enough to our own.
+    async fn chain_now(&self, now_ms: u64) -> Result<UnixSeconds, Refusal> {
+        let chain_ms = self.tools.chain.now_ms().await.map_err(|_| Refusal::Busy)?;
+        if chain_ms.abs_diff(now_ms) > MAX_DRIFT_MS {
+            tracing::error!(chain_ms, now_ms, "chain clock and own clock disagree, not signing");
+            return Err(Refusal::Busy);
+        }
+        Ok(UnixSeconds(i64::try_from(chain_ms.checked_div(1_000).unwrap_or(0)).unwrap_or(i64::MAX)))
+    }
+}
+
+/// The vault's address as hex.
+fn hex_of(dossier: &Dossier) -> Option<Hex32> {
+    address_of(&dossier.pay_to())?.as_str().parse().ok()
+}
+
+/// What a peer is told about an object that was not admitted.
+fn refusal_of(fault: &NotAdmitted) -> Refusal {
+    match fault {
+        NotAdmitted::SlotTaken(Slot::LeaseSet) => Refusal::OtherLeaseSet,
+        NotAdmitted::SlotTaken(Slot::Commit) => Refusal::LeaseVoid,
+        NotAdmitted::TooLate { .. } => Refusal::Closed,
+        _ => Refusal::TermsMismatch,
+    }
+}
+
+fn envelope(value: serde_json::Value) -> RawEnvelope {
+    RawEnvelope(value)
+}

@@ -1,0 +1,121 @@
+//! The settlement signature (spec §5.8–5.9): q ready answers, the journal, then the key.
+
+use std::collections::BTreeSet;
+
+use d402_objects::{IndexedSignature, Ready, Signed, SignedReceipt};
+use d402_settlement::derive::final_quorum;
+use d402_settlement::market::{ReceiptFault, check_signatures};
+use d402_wire::{Refusal, Request};
+
+use super::{Case, Outgoing};
+use crate::Misbehaviour;
+use crate::journal::SettlementVerdict;
+
+/// A digest the journal allowed to be signed. Only this module makes one.
+#[derive(Debug)]
+pub struct Allowed {
+    digest: [u8; 32],
+}
+
+impl Allowed {
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+}
+
+impl Case {
+    /// Signs the settlement q validators are ready for, when this validator derived it itself.
+    ///
+    /// # Errors
+    /// The refusal the gateway is told.
+    pub async fn sign(&mut self, ready: Vec<Signed<Ready>>, now_ms: u64) -> Result<(IndexedSignature, Vec<Outgoing>), Refusal> {
+        if self.tools.misbehaviour == Misbehaviour::Silent {
+            return Err(Refusal::Busy);
+        }
+        let digest = self.quorum_digest(&ready)?;
+        let decided = self.agreed.get(&digest).cloned().ok_or(Refusal::NotYet)?;
+        if self.chain_now(now_ms).await? >= self.dossier.times().settle_by_s {
+            return Err(Refusal::Closed);
+        }
+        let allowed = match self.tools.journal.settlement(&self.settlement_record(&decided)).await {
+            Ok(SettlementVerdict::Sign) => Allowed { digest },
+            Ok(SettlementVerdict::AlreadySigned { .. } | SettlementVerdict::PaidElsewhere { .. }) => {
+                return Err(Refusal::AlreadySigned);
+            }
+            Err(error) => {
+                tracing::error!(%error, "journal does not answer, nothing is signed");
+                return Err(Refusal::Busy);
+            }
+        };
+        let set_index = self
+            .dossier
+            .set()
+            .index_of(&d402_settlement::Key32(self.tools.keys.settlement().as_bytes()))
+            .ok_or(Refusal::NotMyRole)?;
+        let signature = IndexedSignature { set_index, signature: self.tools.keys.sign_settlement(&allowed) };
+        let carrier = decided.signed(vec![signature.clone()]).map_err(|_| Refusal::Malformed)?;
+        self.keep(&carrier);
+        Ok((signature, self.signature_notices(&carrier)))
+    }
+
+    /// The digest that q distinct validators of the set answered ready for, in one round.
+    fn quorum_digest(&self, ready: &[Signed<Ready>]) -> Result<[u8; 32], Refusal> {
+        let first = ready.first().ok_or(Refusal::NotYet)?.payload();
+        let mut voices = BTreeSet::new();
+        for answer in ready.iter().map(Signed::payload) {
+            let same = answer.task_id == self.dossier.task_id()
+                && answer.terms_hash == self.dossier.terms_hash()
+                && answer.digest == first.digest
+                && answer.inputs_root == first.inputs_root
+                && answer.round == first.round;
+            if !same {
+                return Err(Refusal::Malformed);
+            }
+            voices.insert(self.dossier.set_index_of(&answer.validator).ok_or(Refusal::Malformed)?);
+        }
+        let q = final_quorum(self.dossier.set().m(), self.dossier.set().n());
+        if voices.len() < usize::from(q) {
+            return Err(Refusal::NotYet);
+        }
+        Ok(first.digest.as_bytes())
+    }
+
+    /// Payees and the other validators get the signature at once (threat #12).
+    fn signature_notices(&self, carrier: &SignedReceipt) -> Vec<Outgoing> {
+        let task_id = self.dossier.task_id();
+        let request = Request::SignatureNotice { task_id, receipt: carrier.clone() };
+        let payees = carrier
+            .receipt()
+            .claim_cids
+            .iter()
+            .filter_map(|cid| self.evidence.claim(cid))
+            .filter_map(|claim| self.workers.get(&claim.payload().worker).cloned());
+        self.peers().into_iter().chain(payees).map(|to| Outgoing { to, request: request.clone() }).collect()
+    }
+
+    /// Another validator's signature; kept when it verifies.
+    pub fn signature_noticed(&mut self, carrier: &SignedReceipt) {
+        self.keep(carrier);
+    }
+
+    fn keep(&mut self, carrier: &SignedReceipt) {
+        // An honest set signs one receipt; a bound of its size keeps a hostile one from growing this.
+        let cid = carrier.receipt_cid();
+        if self.signed.len() >= usize::from(self.dossier.set().n()) && !self.signed.contains_key(&cid) {
+            return;
+        }
+        let mut all: std::collections::BTreeMap<u8, IndexedSignature> =
+            carrier.signatures().iter().map(|s| (s.set_index, s.clone())).collect();
+        if let Some(known) = self.signed.get(&cid) {
+            all.extend(known.signatures().iter().map(|s| (s.set_index, s.clone())));
+        }
+        let Ok(joined) = carrier.with_signatures(all.into_values().collect()) else { return };
+        let now = self.dossier.times().settle_by_s;
+        match check_signatures(&self.dossier, &joined, now) {
+            Ok(_) | Err(ReceiptFault::TooFewSignatures { .. }) => {
+                self.signed.insert(cid, joined);
+            }
+            Err(fault) => tracing::debug!(%fault, "settlement signature dropped"),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a validator is told: a TOML file, and flags on top.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Configuration of one bridge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BridgeConfig {
+    /// Keys, journal and evidence live here.
+    pub state_dir: PathBuf,
+    /// Unix socket for the front; made by the bridge, mode 0600.
+    pub socket: PathBuf,
+    /// RPC of the simulated chain, e.g. `http://127.0.0.1:7402`.
+    pub simulated_rpc: String,
+    /// Payout account on the simulated network, 64 hex digits.
+    pub payout: String,
+    /// Fee per judged task, base units, decimal.
+    pub fee: String,
+    /// Asset the fee is in; the simulated dollar when absent.
+    #[serde(default)]
+    pub asset: Option<String>,
+    /// Capabilities judged; all that this build has when empty.
+    #[serde(default)]
+    pub families: Vec<String>,
+    /// Hosts the executors may reach although they are private: `host`, `host:port` or a CIDR.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
+    /// Judgements at the same time.
+    #[serde(default = "default_judges")]
+    pub max_judges: usize,
+    /// Program that runs executors, with `exec`; this program when absent.
+    #[serde(default)]
+    pub executor: Option<PathBuf>,
+    /// For demo and tests.
+    #[serde(default)]
+    pub misbehaviour: Misbehaviour,
+}
+
+/// Misbehaviour a demo or a test asks a validator for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Misbehaviour {
+    /// As the protocol says.
+    #[default]
+    None,
+    /// Says reject for accept and accept for reject.
+    InvertsVerdicts,
+    /// Acks and judges, and never helps to settle.
+    Silent,
+}
+
+fn default_judges() -> usize {
+    2
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration file cannot be read")]
+    File(#[source] std::io::Error),
+    /// Not TOML of this shape.
+    #[error("configuration file is not valid")]
+    Toml(#[source] toml::de::Error),
+    /// A field does not hold what it should.
+    #[error("configuration field {field} is not valid")]
+    Field {
+        /// Which one.
+        field: &'static str,
+    },
+}
+
+impl BridgeConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(ConfigError::File)?;
+        toml::from_str(&text).map_err(ConfigError::Toml)
+    }
+}
