@@ -367,6 +367,10 @@ pub trait Rail: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     /// CAIP-2 network.
     fn network(&self) -> &str;
+    /// Tells the rail the validator set whose hash some terms carry, before [`Rail::verify`] and
+    /// [`Rail::settle_body`] of those terms; the bodies keep it from then on. Rails whose transactions carry
+    /// the set themselves ignore it.
+    fn learn_set(&self, set: &d402_settlement::ValidatorSet);
     /// Checks a payment payload against terms (304 bytes of this rail's codec) without any effect.
     async fn verify(&self, payload: &serde_json::Value, terms: &[u8]) -> Result<Result<VerifiedPayment, PaymentFault>, RailError>;
     /// Submits money bytes of a [`MoneyEffect`] (payment, settlement, sweep). Idempotent.

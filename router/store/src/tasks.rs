@@ -130,7 +130,7 @@ impl TaskStore for SqlTasks {
 
     async fn journal(&self, task_id: Cid) -> Result<Vec<Vec<u8>>, StoreError> {
         let sql = "SELECT journal.seq, journal.record, tasks.next_seq FROM tasks \
-                   JOIN journal ON journal.task = tasks.ordinal WHERE tasks.task_id = $1 ORDER BY journal.seq";
+                   LEFT JOIN journal ON journal.task = tasks.ordinal WHERE tasks.task_id = $1 ORDER BY journal.seq";
         let rows = self
             .database
             .read(sql, vec![Value::from(task_id.as_bytes())])
@@ -321,6 +321,7 @@ mod tests {
     #[tokio::test]
     async fn a_journal_with_a_hole_is_broken() {
         for damage in [
+            "DELETE FROM journal",
             "DELETE FROM journal WHERE seq = 0",
             "DELETE FROM journal WHERE seq = 1",
             "DELETE FROM journal WHERE seq = 2",

@@ -14,12 +14,18 @@ impl Documents {
     pub(super) fn new(sources: &[Source]) -> Self {
         let texts = sources
             .iter()
-            .filter(|source| source.is("md"))
+            .filter(|source| is_document(&source.path))
             .filter_map(|source| Some((source.path.clone(), source.text.clone()?)))
             .collect();
         let files = sources.iter().map(|source| source.path.clone()).collect();
         Self { texts, files }
     }
+}
+
+/// What people read about the project. Other Markdown is data: pages of a test corpus, say.
+pub(super) fn is_document(path: &str) -> bool {
+    let name = path.rsplit('/').next();
+    name == Some("README.md") || (path.starts_with("docs/") && path.ends_with(".md"))
 }
 
 /// Lines outside fenced code, with their numbers.
@@ -49,8 +55,10 @@ pub(super) fn links(text: &str) -> Vec<(usize, String)> {
         let line = without_code_spans(line);
         let inline = line.split("](").skip(1).filter_map(destination);
         found.extend(inline.map(|target| (number, target)));
+        // `[^1]: …` is a footnote, not a link.
         if let Some((_, target)) = line
             .strip_prefix('[')
+            .filter(|rest| !rest.starts_with('^'))
             .and_then(|rest| rest.split_once("]: "))
         {
             found.extend(target.split_whitespace().next().map(|t| (number, t.into())));
@@ -116,6 +124,17 @@ mod tests {
         let text = "See [a](docs/a.md) and\n![p](p.png \"title\").\n\n[r]: docs/r.md\n";
         let expected = [(1, "docs/a.md"), (2, "p.png"), (4, "docs/r.md")];
         assert_eq!(links(text), expected.map(|(n, t)| (n, t.to_owned())));
+    }
+
+    #[test]
+    fn a_footnote_is_no_link() {
+        assert!(links("[^1]: Strictly, none.\n").is_empty());
+    }
+
+    #[test]
+    fn only_documents_about_the_project_are_read() {
+        assert!(is_document("docs/adr/0001-rails.md") && is_document("tools/js/README.md"));
+        assert!(!is_document("capabilities/corpus/footnotes.md"));
     }
 
     #[test]

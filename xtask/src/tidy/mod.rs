@@ -118,7 +118,7 @@ fn check(source: &Source) -> Vec<Finding> {
     if source.is("rs") || source.is("ts") {
         findings.extend(length::check(path, text));
     }
-    if source.is("md") && (path.starts_with("docs/") || path == "README.md") {
+    if markdown::is_document(path) {
         findings.extend(titles::check(path, text));
     }
     findings

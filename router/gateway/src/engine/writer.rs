@@ -155,6 +155,7 @@ impl Engine {
 fn planned_row(task: &Task, rail: &dyn Rail, effect: &Effect) -> Option<MoneyEffect> {
     let dossier = task.dossier();
     let terms = dossier.terms().encode();
+    rail.learn_set(dossier.set());
     let (verb, body) = match effect {
         Effect::PlanSettle { receipt } => match rail.settle_body(&terms, receipt) {
             Ok(body) => ("settle", body),

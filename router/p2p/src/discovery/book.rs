@@ -219,7 +219,7 @@ impl AddressBook {
         let mut met: Vec<&SignedRecord> = self
             .entries
             .values()
-            .filter(|entry| entry.record.peer() != except)
+            .filter(|entry| entry.met && entry.record.peer() != except)
             .map(|entry| &entry.record)
             .collect();
         met.sort_by_key(|record| record.peer());

@@ -5,6 +5,8 @@
 
 mod behaviour;
 mod driver;
+#[cfg(test)]
+mod forger;
 mod gossip;
 mod peers;
 mod rpc;

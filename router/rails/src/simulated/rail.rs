@@ -127,6 +127,10 @@ impl Rail for SimulatedRail {
         NETWORK
     }
 
+    fn learn_set(&self, set: &ValidatorSet) {
+        Self::learn_set(self, set);
+    }
+
     async fn verify(
         &self,
         payload: &serde_json::Value,

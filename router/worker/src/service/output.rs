@@ -56,6 +56,7 @@ impl Worker {
     async fn settle_if_nobody_does(&self, dossier: &Dossier, receipt: &SignedReceipt) {
         let rail = &self.shared.ports.rail;
         let terms = dossier.terms().encode();
+        rail.learn_set(dossier.set());
         while self.now_s() < dossier.times().refund_after_s {
             tokio::time::sleep(Duration::from_millis(GATEWAY_FIRST_MS)).await;
             match rail.vault(&terms).await {

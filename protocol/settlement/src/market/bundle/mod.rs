@@ -8,6 +8,7 @@
 //! one that is; nothing is in it that the decision does not read. So every single-byte change is refused (#28).
 
 mod file;
+mod parse;
 mod proof;
 mod verify;
 

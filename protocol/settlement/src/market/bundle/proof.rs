@@ -90,7 +90,7 @@ pub enum Proven {
     /// Enough validators signed it.
     Signatures {
         /// Valid signatures.
-        got: u8,
+        got: usize,
         /// Least that settles at any time.
         need: u8,
         /// Size of the set.

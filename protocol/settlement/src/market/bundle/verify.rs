@@ -1,19 +1,14 @@
 //! Verifying a bundle from its bytes alone; stops at the first broken link.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use d402_objects::{
-    Bid, Cid, Document, Floats, Limits, ObjectError, Outcome, Payload, Signed, SignedReceipt,
-    StrictError, Value, canonical, strict,
-};
+use d402_objects::{Bid, Cid, ObjectError, Outcome, Signed, SignedReceipt, StrictError};
 
-use super::file::{BUNDLE_VERSION, File, MAX_BUNDLE_BYTES, MAX_DEPTH};
+use super::parse::Parsed;
 use super::{Proof, Proven};
 use crate::market::decision::{Decided, Decision, decide_on};
 use crate::market::release::check_signatures;
-use crate::market::{
-    Basis, Dossier, DossierError, DossierParts, Evidence, EvidenceObject, NotAdmitted, ReceiptFault,
-};
+use crate::market::{Basis, Dossier, DossierError, Evidence, NotAdmitted, ReceiptFault};
 use crate::{Units, need, plan};
 
 /// The first broken link of a bundle. Declaration order is check order.
@@ -49,7 +44,7 @@ pub enum BrokenLink {
         index: usize,
         /// Why.
         #[source]
-        source: ObjectError,
+        source: Box<ObjectError>,
     },
     /// A list does not ascend by CID.
     #[error("the list of {kind} objects is not ascending by CID")]
@@ -68,7 +63,7 @@ pub enum BrokenLink {
     UnneededContent(Cid),
     /// Intent, manifest, registration, offers and input do not belong together.
     #[error("the task's parts do not fit")]
-    Dossier(#[source] DossierError),
+    Dossier(#[source] Box<DossierError>),
     /// `network` is not the one paid on.
     #[error("the bundle is not of the network the task was paid on")]
     OtherNetwork,
@@ -79,7 +74,7 @@ pub enum BrokenLink {
         cid: Cid,
         /// Why.
         #[source]
-        source: NotAdmitted,
+        source: Box<NotAdmitted>,
     },
     /// A bid that no lease answers as it was made.
     #[error("bid {0} is not behind a lease")]
@@ -95,76 +90,51 @@ pub enum BrokenLink {
     UnneededEvidence,
 }
 
-/// Verified objects of a bundle.
-struct Parsed {
-    dossier: Dossier,
-    evidence: Vec<EvidenceObject>,
-    bids: Vec<Signed<Bid>>,
-    signed_receipt: SignedReceipt,
-    contents: BTreeSet<Cid>,
-    objects: usize,
-}
-
 pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
-    let parsed = parse(bytes)?;
+    let parsed = Parsed::read(bytes)?;
     let dossier = &parsed.dossier;
     let mut evidence = Evidence::new(dossier);
-    if let Some((cid, source)) = evidence.insert_all(parsed.evidence).into_iter().next() {
+    let refused = evidence.insert_all(parsed.evidence.clone());
+    if let Some((cid, source)) = refused.into_iter().next() {
+        let source = Box::new(source);
         return Err(BrokenLink::Evidence { cid, source });
     }
     check_bids(&evidence, &parsed.bids)?;
     let least = dossier.terms().settle_by;
-    let checked =
-        check_signatures(dossier, &parsed.signed_receipt, least).map_err(BrokenLink::Receipt)?;
+    check_signatures(dossier, &parsed.signed_receipt, least).map_err(BrokenLink::Receipt)?;
     let decided = rederive(&evidence, &parsed.signed_receipt)?;
     if decided.inputs != evidence.cids() {
         return Err(BrokenLink::UnneededEvidence);
     }
     let output = check_contents(&evidence, &decided, &parsed.contents)?;
-    let budget = Units::from_u64(dossier.terms().budget);
-    let owed = plan(
-        dossier.terms(),
-        &decided.settlement.rows,
-        decided.settlement.outcome,
-        budget,
-    )
-    .map_err(|fault| BrokenLink::Receipt(ReceiptFault::Plan(fault)))?
-    .owed;
-    let links = vec![
-        Proven::CanonicalFile { bytes: bytes.len() },
+    let signers: Vec<u8> = parsed
+        .signed_receipt
+        .signatures()
+        .iter()
+        .map(|s| s.set_index)
+        .collect();
+    let contents = Proven::Contents {
+        count: parsed.contents.len(),
+        output,
+    };
+    let mut links = vec![Proven::CanonicalFile { bytes: bytes.len() }];
+    links.extend([
         Proven::Objects {
             count: parsed.objects,
         },
-        Proven::Contents {
-            count: parsed.contents.len(),
-            output,
-        },
+        contents,
         Proven::Terms,
-        Proven::LeaseSets {
-            sets: evidence.lease_sets().count(),
-            leases: evidence.leases().count(),
-        },
-        Proven::Bids {
-            count: parsed.bids.len(),
-        },
-        Proven::Claims {
-            acks: evidence.acks().count(),
-            claims: evidence.claims().count(),
-        },
-        Proven::Verdicts {
-            count: evidence.receipts().count(),
-        },
-        Proven::Arithmetic {
-            owed: owed.get(),
-            budget: budget.get(),
-        },
+    ]);
+    links.extend(proven(&evidence, &parsed.bids));
+    links.extend([
+        arithmetic(dossier, &decided)?,
         Proven::Outcome(decided.basis),
         Proven::Signatures {
-            got: checked.approvals.count(),
+            got: signers.len(),
             need: need(dossier.terms(), dossier.set(), least),
             of: dossier.set().n(),
         },
-    ];
+    ]);
     Ok(Proof {
         task_id: dossier.task_id(),
         terms_hash: dossier.terms_hash(),
@@ -173,151 +143,42 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
         outcome: decided.receipt.outcome,
         rows: decided.receipt.rows,
         basis: decided.basis,
-        signers: parsed
-            .signed_receipt
-            .signatures()
-            .iter()
-            .map(|s| s.set_index)
-            .collect(),
+        signers,
         links,
     })
 }
 
-fn parse(bytes: &[u8]) -> Result<Parsed, BrokenLink> {
-    let limits = Limits {
-        max_bytes: MAX_BUNDLE_BYTES,
-        max_depth: MAX_DEPTH,
-        floats: Floats::Allowed,
-    };
-    let value = strict::parse(bytes, &limits).map_err(BrokenLink::Strict)?;
-    let canonical = canonical::to_bytes(&value);
-    if canonical != bytes {
-        let same = canonical
-            .iter()
-            .zip(bytes)
-            .take_while(|(a, b)| a == b)
-            .count();
-        return Err(BrokenLink::NotCanonical { at: same });
-    }
-    let file: File = serde_json::from_value(value).map_err(BrokenLink::Schema)?;
-    if file.bundle_version != BUNDLE_VERSION {
-        return Err(BrokenLink::Version {
-            got: file.bundle_version,
-            known: BUNDLE_VERSION,
-        });
-    }
-    let (mut contents, cids) = contents(&file)?;
-    let intent: Signed<d402_objects::TaskIntent> = object(file.intent, 0)?;
-    let input_cid = intent.payload().input.cid;
-    let parts = DossierParts {
-        manifest: object(file.manifest, 0)?,
-        registration: object(file.registration, 0)?,
-        offers: unordered(file.offers)?,
-        input: contents
-            .remove(&input_cid)
-            .ok_or(BrokenLink::NoInput(input_cid))?,
-        payment_index: file.payment_index,
-        intent,
-    };
-    let offers = parts.offers.len();
-    let dossier = Dossier::check(parts).map_err(BrokenLink::Dossier)?;
-    if *dossier.network() != file.network {
-        return Err(BrokenLink::OtherNetwork);
-    }
-    let mut evidence: Vec<EvidenceObject> = Vec::new();
-    evidence.extend(
-        ascending(file.leases)?
-            .into_iter()
-            .map(EvidenceObject::Lease),
-    );
-    evidence.extend(
-        ascending(file.lease_accepts)?
-            .into_iter()
-            .map(EvidenceObject::LeaseAccept),
-    );
-    evidence.extend(
-        ascending(file.commits)?
-            .into_iter()
-            .map(EvidenceObject::Commit),
-    );
-    evidence.extend(ascending(file.acks)?.into_iter().map(EvidenceObject::Ack));
-    evidence.extend(
-        ascending(file.claims)?
-            .into_iter()
-            .map(EvidenceObject::Claim),
-    );
-    evidence.extend(
-        ascending(file.validation_receipts)?
-            .into_iter()
-            .map(EvidenceObject::Receipt),
-    );
-    evidence.extend(
-        ascending(file.no_more_leases)?
-            .into_iter()
-            .map(EvidenceObject::NoMoreLeases),
-    );
-    let bids: Vec<Signed<Bid>> = ascending(file.bids)?;
-    let kind = d402_objects::SettlementReceipt::KIND;
-    let signed_receipt =
-        SignedReceipt::from_value(file.signed_receipt).map_err(|source| BrokenLink::Object {
-            kind,
-            index: 0,
-            source,
-        })?;
-    // Intent, manifest and registration, then the lists.
-    let objects = [3, offers, evidence.len(), bids.len()]
-        .into_iter()
-        .fold(0, usize::saturating_add);
-    Ok(Parsed {
-        dossier,
-        evidence,
-        bids,
-        signed_receipt,
-        contents: cids,
-        objects,
+fn proven(evidence: &Evidence, bids: &[Signed<Bid>]) -> [Proven; 4] {
+    [
+        Proven::LeaseSets {
+            sets: evidence.lease_sets().count(),
+            leases: evidence.leases().count(),
+        },
+        Proven::Bids { count: bids.len() },
+        Proven::Claims {
+            acks: evidence.acks().count(),
+            claims: evidence.claims().count(),
+        },
+        Proven::Verdicts {
+            count: evidence.receipts().count(),
+        },
+    ]
+}
+
+fn arithmetic(dossier: &Dossier, decided: &Decided) -> Result<Proven, BrokenLink> {
+    let budget = Units::from_u64(dossier.terms().budget);
+    let settlement = &decided.settlement;
+    let plan = plan(
+        dossier.terms(),
+        &settlement.rows,
+        settlement.outcome,
+        budget,
+    )
+    .map_err(|fault| BrokenLink::Receipt(ReceiptFault::Plan(fault)))?;
+    Ok(Proven::Arithmetic {
+        owed: plan.owed.get(),
+        budget: budget.get(),
     })
-}
-
-fn contents(file: &File) -> Result<(BTreeMap<Cid, Vec<u8>>, BTreeSet<Cid>), BrokenLink> {
-    let mut contents = BTreeMap::new();
-    let mut last = None;
-    for blob in &file.blobs {
-        if last >= Some(blob.cid) {
-            return Err(BrokenLink::Order { kind: "content" });
-        }
-        last = Some(blob.cid);
-        contents.insert(blob.cid, blob.bytes().ok_or(BrokenLink::Content(blob.cid))?);
-    }
-    let cids = contents.keys().copied().collect();
-    Ok((contents, cids))
-}
-
-fn object<T: Payload>(value: Value, index: usize) -> Result<Signed<T>, BrokenLink> {
-    Signed::from_value(value).map_err(|source| BrokenLink::Object {
-        kind: T::KIND,
-        index,
-        source,
-    })
-}
-
-fn unordered<T: Payload>(values: Vec<Value>) -> Result<Vec<Signed<T>>, BrokenLink> {
-    values
-        .into_iter()
-        .enumerate()
-        .map(|(index, value)| object(value, index))
-        .collect()
-}
-
-fn ascending<T: Payload>(values: Vec<Value>) -> Result<Vec<Signed<T>>, BrokenLink> {
-    let objects: Vec<Signed<T>> = unordered(values)?;
-    let ordered = objects
-        .iter()
-        .zip(objects.iter().skip(1))
-        .all(|(a, b)| a.cid() < b.cid());
-    if !ordered {
-        return Err(BrokenLink::Order { kind: T::KIND });
-    }
-    Ok(objects)
 }
 
 /// Every bid is answered by a lease as it was made (threat #67).

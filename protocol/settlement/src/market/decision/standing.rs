@@ -24,90 +24,97 @@ pub(super) struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> Self {
-        let leases: Vec<&Signed<Lease>> = evidence.leases().collect();
-        let lease_at: BTreeMap<Cid, usize> = leases
-            .iter()
-            .enumerate()
-            .map(|(index, lease)| (lease.cid(), index))
-            .collect();
-        let claims: Vec<&Signed<ResultClaim>> = evidence.claims().collect();
-        let claim_at: BTreeMap<Cid, usize> = claims
-            .iter()
-            .enumerate()
-            .map(|(index, claim)| (claim.cid(), index))
-            .collect();
+        let lease_at: Places = places(evidence.leases().map(Signed::cid));
+        let claim_at: Places = places(evidence.claims().map(Signed::cid));
         let acks = acks_that_count(evidence);
-        let exhausted = exhausted(evidence, &acks);
-        let mode = evidence.dossier().intent().mode;
         let inputs = derive::Inputs {
-            leases: leases
-                .iter()
+            leases: evidence
+                .leases()
                 .map(|lease| lease_input(lease.payload()))
                 .collect(),
-            commits: evidence
-                .commits()
-                .filter_map(|commit| {
-                    let commit = commit.payload();
-                    let lease = *lease_at.get(&commit.lease_cid)?;
-                    Some(derive::Commit {
-                        lease,
-                        commit: commit.commit.as_bytes(),
-                    })
-                })
-                .collect(),
-            acks: acks
-                .iter()
-                .filter_map(|ack| {
-                    let validator = evidence.dossier().set_index_of(&ack.validator)?;
-                    let lease = *lease_at.get(&ack.lease_cid)?;
-                    let commit = ack.commit.as_bytes();
-                    Some(derive::Ack {
-                        validator,
-                        lease,
-                        commit,
-                        rank: ack.rank,
-                    })
-                })
-                .collect(),
-            claims: claims
-                .iter()
-                .filter_map(|claim| {
-                    Some(derive::Claim {
-                        cid: claim.cid().as_bytes(),
-                        lease: *lease_at.get(&claim.payload().lease_cid)?,
-                        commit: claim_opens(mode, claim).as_bytes(),
-                        salt: claim.payload().salt.as_bytes(),
-                        canonical_digest: claim.payload().canonical_digest.as_bytes(),
-                    })
-                })
-                .collect(),
-            receipts: evidence
-                .receipts()
-                .filter_map(|receipt| {
-                    let payload = receipt.payload();
-                    Some(derive::Receipt {
-                        validator: evidence.dossier().set_index_of(&payload.validator)?,
-                        claim: *claim_at.get(&payload.claim_cid)?,
-                        accept: payload.verdict == Verdict::Accept,
-                        cid: receipt.cid().as_bytes(),
-                    })
-                })
-                .collect(),
+            commits: commit_inputs(evidence, &lease_at),
+            acks: ack_inputs(evidence, &acks, &lease_at),
+            claims: claim_inputs(evidence, &lease_at),
+            receipts: receipt_inputs(evidence, &claim_at),
         };
-        let roots = claims
-            .iter()
+        let roots = evidence
+            .claims()
             .map(|claim| evidence.lease(&claim.payload().lease_cid))
             .map(|lease| lease.map_or(Hex32::from_bytes([0; 32]), |l| l.payload().lease_set_root))
             .collect();
-        let receipts = evidence.receipts().map(Signed::cid).collect();
         Self {
             inputs,
-            claims,
+            claims: evidence.claims().collect(),
             roots,
-            receipts,
-            exhausted,
+            receipts: evidence.receipts().map(Signed::cid).collect(),
+            exhausted: exhausted(evidence, &acks),
         }
     }
+}
+
+type Places = BTreeMap<Cid, usize>;
+
+fn places(cids: impl Iterator<Item = Cid>) -> Places {
+    cids.enumerate().map(|(index, cid)| (cid, index)).collect()
+}
+
+/// Place of an object that admission saw; the derivation ignores an index out of range, so an object that
+/// named nothing would count for nothing and still keep its own place.
+fn place(places: &Places, cid: &Cid) -> usize {
+    places.get(cid).copied().unwrap_or(usize::MAX)
+}
+
+fn commit_inputs(evidence: &Evidence, lease_at: &Places) -> Vec<derive::Commit> {
+    let commits = evidence.commits().map(Signed::payload);
+    commits
+        .map(|commit| derive::Commit {
+            lease: place(lease_at, &commit.lease_cid),
+            commit: commit.commit.as_bytes(),
+        })
+        .collect()
+}
+
+fn ack_inputs(evidence: &Evidence, acks: &[&CommitAck], lease_at: &Places) -> Vec<derive::Ack> {
+    acks.iter()
+        .map(|ack| derive::Ack {
+            validator: evidence
+                .dossier()
+                .set_index_of(&ack.validator)
+                .unwrap_or(u8::MAX),
+            lease: place(lease_at, &ack.lease_cid),
+            commit: ack.commit.as_bytes(),
+            rank: ack.rank,
+        })
+        .collect()
+}
+
+fn claim_inputs(evidence: &Evidence, lease_at: &Places) -> Vec<derive::Claim> {
+    let mode = evidence.dossier().intent().mode;
+    evidence
+        .claims()
+        .map(|claim| derive::Claim {
+            cid: claim.cid().as_bytes(),
+            lease: place(lease_at, &claim.payload().lease_cid),
+            commit: claim_opens(mode, claim).as_bytes(),
+            salt: claim.payload().salt.as_bytes(),
+            canonical_digest: claim.payload().canonical_digest.as_bytes(),
+        })
+        .collect()
+}
+
+fn receipt_inputs(evidence: &Evidence, claim_at: &Places) -> Vec<derive::Receipt> {
+    evidence
+        .receipts()
+        .map(|receipt| derive::Receipt {
+            validator: evidence
+                .dossier()
+                .set_index_of(&receipt.payload().validator)
+                .unwrap_or(u8::MAX),
+            claim: place(claim_at, &receipt.payload().claim_cid),
+            accept: receipt.payload().verdict == Verdict::Accept,
+            cid: receipt.cid().as_bytes(),
+        })
+        .collect()
 }
 
 fn lease_input(lease: &Lease) -> derive::Lease {

@@ -8,9 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use d402_objects::{
-    Amount, Hex32, Lease, Mode, ResultClaim, RowRole, Signed, ValidationReceipt, Verdict,
-};
+use d402_objects::{Amount, Hex32, Lease, Mode, ResultClaim, RowRole, Signed, Verdict};
 use proptest::prelude::*;
 
 use super::*;
@@ -494,89 +492,55 @@ fn lie() -> impl Strategy<Value = Lie> {
     ]
 }
 
-/// The story's objects after validator `liar` lied. `good` says which claims deserve acceptance.
+/// What validator `liar` says about the lease and the claim at one place.
+fn statements(story: &TaskStory, liar: usize, lie: &Lie, at: usize) -> Vec<EvidenceObject> {
+    let count = story.leases.len();
+    let (honest, opposite) = match story.decided.receipt.outcome {
+        d402_objects::Outcome::Paid => (Verdict::Accept, Verdict::Reject),
+        d402_objects::Outcome::Rejected => (Verdict::Reject, Verdict::Accept),
+    };
+    let ack = |rank: usize| {
+        let (lease, commit) = (&story.leases[at], &story.commits[at]);
+        EvidenceObject::from(story.scene.ack(liar, lease, commit, rank as u8))
+    };
+    let verdict = |v| EvidenceObject::from(story.scene.verdict(liar, &story.claims[at], v));
+    match lie {
+        Lie::Silence => Vec::new(),
+        Lie::SecondRank { lease, rank } if lease % count == at => {
+            vec![
+                ack(at + 1),
+                ack(usize::from(*rank - 1) % count + 1),
+                verdict(honest),
+            ]
+        }
+        Lie::BothVerdicts { claim } if claim % count == at => {
+            vec![ack(at + 1), verdict(honest), verdict(opposite)]
+        }
+        Lie::SecondRank { .. } | Lie::BothVerdicts { .. } => vec![ack(at + 1), verdict(honest)],
+        Lie::Inverted => vec![ack(at + 1), verdict(opposite)],
+        Lie::ReversedRanks => vec![ack(count - at), verdict(honest)],
+    }
+}
+
+/// The objects after validator `liar` said something else than the truth.
 fn with_lie(
     story: &TaskStory,
-    objects: Vec<EvidenceObject>,
+    mut objects: Vec<EvidenceObject>,
     liar: usize,
     lie: &Lie,
 ) -> Vec<EvidenceObject> {
     let id = story.scene.actors.validators[liar].id();
-    let count = story.leases.len();
-    let mine = |object: &EvidenceObject| match object {
-        EvidenceObject::Ack(o) => o.payload().validator == id,
-        EvidenceObject::Receipt(o) => o.payload().validator == id,
+    objects.retain(|object| match object {
+        EvidenceObject::Ack(o) => o.payload().validator != id,
+        EvidenceObject::Receipt(o) => o.payload().validator != id,
         EvidenceObject::Lease(_)
         | EvidenceObject::LeaseAccept(_)
         | EvidenceObject::Commit(_)
         | EvidenceObject::Claim(_)
-        | EvidenceObject::NoMoreLeases(_) => false,
-    };
-    let opposite = |receipt: &Signed<ValidationReceipt>| {
-        let verdict = match receipt.payload().verdict {
-            Verdict::Accept => Verdict::Reject,
-            Verdict::Reject => Verdict::Accept,
-        };
-        let claim = story
-            .claims
-            .iter()
-            .find(|c| c.cid() == receipt.payload().claim_cid)
-            .unwrap();
-        EvidenceObject::from(story.scene.verdict(liar, claim, verdict))
-    };
-    match lie {
-        Lie::Silence => objects.into_iter().filter(|object| !mine(object)).collect(),
-        Lie::SecondRank { lease, rank } => {
-            let at = lease % count;
-            let rank = (rank - 1) % count as u8 + 1;
-            let mut objects = objects;
-            objects.push(
-                story
-                    .scene
-                    .ack(liar, &story.leases[at], &story.commits[at], rank)
-                    .into(),
-            );
-            objects
-        }
-        Lie::BothVerdicts { claim } => {
-            let cid = story.claims[claim % count].cid();
-            let more: Vec<_> = objects
-                .iter()
-                .filter_map(|object| match object {
-                    EvidenceObject::Receipt(r) if mine(object) && r.payload().claim_cid == cid => {
-                        Some(opposite(r))
-                    }
-                    _ => None,
-                })
-                .collect();
-            [objects, more].concat()
-        }
-        Lie::Inverted => objects
-            .into_iter()
-            .map(|object| match &object {
-                EvidenceObject::Receipt(r) if mine(&object) => opposite(r),
-                _ => object,
-            })
-            .collect(),
-        Lie::ReversedRanks => objects
-            .into_iter()
-            .map(|object| match &object {
-                EvidenceObject::Ack(ack) if mine(&object) => {
-                    let at = story
-                        .leases
-                        .iter()
-                        .position(|l| l.cid() == ack.payload().lease_cid);
-                    let at = at.unwrap();
-                    let rank = (count - at) as u8;
-                    story
-                        .scene
-                        .ack(liar, &story.leases[at], &story.commits[at], rank)
-                        .into()
-                }
-                _ => object,
-            })
-            .collect(),
-    }
+        | EvidenceObject::NoMoreLeases(_) => true,
+    });
+    objects.extend((0..story.leases.len()).flat_map(|at| statements(story, liar, lie, at)));
+    objects
 }
 
 /// Whether m validators that did not contradict themselves accepted, and m acked.
