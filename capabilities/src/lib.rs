@@ -1,6 +1,6 @@
 //! What is sold: manifests, executors, checkers and the bounded child process.
 //!
-//! Responsible for: doing the work ([`execute`]), judging somebody else's ([`judge`]), and running
+//! Responsible for: doing the work ([`mod@execute`]), judging somebody else's ([`mod@judge`]), and running
 //! either in a child process with hard limits ([`exec`] is the child, [`sandbox`] its parent).
 //! Not: the market. Nothing here knows of tasks, leases, keys or money.
 //! Invariants: executors see their input and nothing else of the machine; a result that does not fit

@@ -1,6 +1,6 @@
 //! From the bytes of a page to canonical Markdown.
 //!
-//! [`decode`] turns bytes into text, [`extract`] finds the article and its metadata, [`tidy`] prepares
+//! [`mod@decode`] turns bytes into text, [`mod@extract`] finds the article and its metadata, [`tidy`] prepares
 //! the article's tree, [`markdown`] gives it its one byte form, [`blocked`] recognises pages that stand
 //! in for the page, [`text`] is what two fetches of a page are compared by.
 //!

@@ -2,7 +2,7 @@
 //!
 //! Responsible for: what Markdown has no nesting for — emphasis around blocks, definition lists,
 //! figures, footnotes — and link targets.
-//! Not: deciding what belongs to the article; see [`super::extract`].
+//! Not: deciding what belongs to the article; see [`mod@super::extract`].
 //! Invariants: no text is dropped but the arrows that lead back from a footnote; links with a target
 //! other than http, https or mailto keep their text and lose the target.
 

@@ -18,7 +18,8 @@ mod reveal;
 pub mod testkit;
 
 pub use bundle::{
-    BUNDLE_VERSION, BrokenLink, Bundle, BundleContent, BundleError, MAX_BUNDLE_BYTES, Proof, Proven,
+    BUNDLE_VERSION, BrokenLink, Bundle, BundleContent, BundleError, Ground, MAX_BUNDLE_BYTES,
+    Proof, Proven,
 };
 pub use decision::{
     Basis, Decided, Decision, DepositFact, Facts, Pending, ProposalRefusal, check_proposal, decide,
@@ -30,7 +31,7 @@ pub use dossier::{
 };
 pub use evidence::{
     Admitted, AssembleError, Evidence, EvidenceObject, InventoryLists, LeaseFault, LeaseSet,
-    MAX_LEASES, NotAdmitted, Slot, worst_case_cost,
+    MAX_CLAIM_BYTES, MAX_EVIDENCE_BYTES, MAX_LEASES, NotAdmitted, Slot, worst_case_cost,
 };
 pub use network::{
     Chain, LARGE_BUDGET_UNITS, SIMULATED_ASSET_NAME, SIMULATED_NETWORK, account, address_of,

@@ -341,7 +341,7 @@ impl Driver {
         let request = ExchangeRequest::decode(body).ok()?;
         if let Some(encoded) = request.own {
             match SignedRecord::verify(&encoded) {
-                Ok(record) if record.peer() == from => drop(record),
+                Ok(record) if record.peer() == from => self.take_record(record, Heard::Met),
                 Ok(_) | Err(_) => self.metrics.records_refused.add_one(),
             }
         }

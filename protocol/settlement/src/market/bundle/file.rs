@@ -30,7 +30,6 @@ pub(super) struct File {
     pub(super) acks: Vec<Value>,
     pub(super) claims: Vec<Value>,
     pub(super) validation_receipts: Vec<Value>,
-    pub(super) no_more_leases: Vec<Value>,
     pub(super) bids: Vec<Value>,
     pub(super) signed_receipt: Value,
     /// Input, outputs, evidence.

@@ -16,7 +16,7 @@ mod verify;
 mod tests;
 
 pub use file::{BUNDLE_VERSION, MAX_BUNDLE_BYTES};
-pub use proof::{Proof, Proven};
+pub use proof::{Ground, Proof, Proven};
 pub use verify::BrokenLink;
 
 use std::collections::BTreeSet;
@@ -142,7 +142,6 @@ fn file(content: &BundleContent<'_>, evidence: &Evidence) -> File {
         acks: list(|object| matches!(object, EvidenceObject::Ack(_))),
         claims: list(|object| matches!(object, EvidenceObject::Claim(_))),
         validation_receipts: list(|object| matches!(object, EvidenceObject::Receipt(_))),
-        no_more_leases: list(|object| matches!(object, EvidenceObject::NoMoreLeases(_))),
         bids: bids(content.bids, evidence),
         signed_receipt: content.signed_receipt.to_value(),
         blobs: blobs(content, evidence),

@@ -128,11 +128,6 @@ fn evidence(file: File) -> Result<Vec<EvidenceObject>, BrokenLink> {
         file.validation_receipts,
         EvidenceObject::Receipt,
     )?;
-    collect(
-        &mut evidence,
-        file.no_more_leases,
-        EvidenceObject::NoMoreLeases,
-    )?;
     Ok(evidence)
 }
 

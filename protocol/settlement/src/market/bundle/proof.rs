@@ -2,16 +2,32 @@
 
 use std::fmt;
 
-use d402_objects::{Cid, Hex32, Outcome, ReceiptRow};
+use d402_objects::{CapabilityId, Cid, Hex32, Mode, Outcome, ReceiptRow};
 
-use crate::Key32;
-use crate::market::Basis;
+use crate::{Key32, PayoutPlan};
+
+/// On what the receipt in a bundle rests. No clock is under a signature, so this says which rule gives the
+/// receipt, not when it was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// The evidence gives it before `decideAt` already: no later evidence can contradict it.
+    Early,
+    /// The evidence gives it at `decideAt`.
+    Final,
+    /// There is no evidence: nobody delivered, or the deposit came late, or the task was paid on another rail.
+    /// That is the validators' word; the chain can confirm it.
+    NoEvidence,
+}
 
 /// A verified bundle: what it says, and each link of the chain that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// The task.
     pub task_id: Cid,
+    /// What was done.
+    pub capability_id: CapabilityId,
+    /// How workers competed.
+    pub mode: Mode,
     /// Its terms.
     pub terms_hash: Hex32,
     /// The vault the buyer paid.
@@ -22,9 +38,10 @@ pub struct Proof {
     pub outcome: Outcome,
     /// Who is paid, before commission.
     pub rows: Vec<ReceiptRow>,
-    /// What the decision rests on. [`Basis::DepositLate`] stands for a late deposit or a payment on another
-    /// rail: facts of a chain, for which the bundle holds the validators' word only.
-    pub basis: Basis,
+    /// What the receipt rests on.
+    pub ground: Ground,
+    /// What leaves the vault, commission and fee included; `residual` is against the whole budget.
+    pub plan: PayoutPlan,
     /// Set indexes that signed, ascending.
     pub signers: Vec<u8>,
     /// The links, in the order they were checked.
@@ -86,7 +103,7 @@ pub enum Proven {
         budget: u128,
     },
     /// The receipt is what the evidence gives.
-    Outcome(Basis),
+    Outcome(Ground),
     /// Enough validators signed it.
     Signatures {
         /// Valid signatures.
@@ -121,12 +138,14 @@ impl fmt::Display for Proven {
             Self::Arithmetic { owed, budget } => {
                 write!(f, "{owed} of {budget} units are owed, commission and fee as computed")
             }
-            Self::Outcome(Basis::Fast) => {
+            Self::Outcome(Ground::Early) => {
                 f.write_str("receipt follows from evidence that cannot be contradicted")
             }
-            Self::Outcome(Basis::Slow) => f.write_str("receipt follows from the evidence at decideAt"),
-            Self::Outcome(Basis::DepositLate | Basis::PaidElsewhere) => f.write_str(
-                "receipt rejects for a late deposit or a payment elsewhere, on the validators' word",
+            Self::Outcome(Ground::Final) => {
+                f.write_str("receipt follows from the evidence at decideAt")
+            }
+            Self::Outcome(Ground::NoEvidence) => f.write_str(
+                "receipt rejects without evidence: nothing delivered, late deposit or paid elsewhere",
             ),
             Self::Signatures { got, need, of } => {
                 write!(f, "{got} of {of} validators signed, {need} are needed")

@@ -36,7 +36,8 @@ fn an_honest_bundle_of_every_mode_is_proved_from_its_bytes_alone() {
             let proof = Bundle::verify(story.bundle().as_bytes()).unwrap();
             assert_eq!(proof.task_id, story.scene.dossier.task_id());
             assert_eq!(proof.receipt_cid, story.decided.receipt_cid);
-            assert_eq!(proof.basis, Basis::Fast);
+            assert_eq!(proof.ground, Ground::Early);
+            assert_eq!(proof.plan, story.decided.plan);
             assert_eq!(proof.rows.len(), workers + usize::from(m));
             assert_eq!(proof.signers.len(), usize::from(m));
             assert!(proof.links.contains(&Proven::Contents {
@@ -53,6 +54,25 @@ fn a_rejected_task_has_a_bundle_too() {
     let proof = Bundle::verify(story.bundle().as_bytes()).unwrap();
     assert_eq!(proof.outcome, d402_objects::Outcome::Rejected);
     assert_eq!(proof.rows.len(), 3, "the judges are paid (threat #25)");
+    assert_eq!(proof.ground, Ground::Early, "every lease is out");
+    // A claim that was not judged by m is only out at decideAt.
+    let mut story = TaskStory::honest(TaskSpec::single(3, 4));
+    let kept: Vec<EvidenceObject> = story
+        .objects
+        .iter()
+        .filter(|object| !matches!(object, EvidenceObject::Receipt(_)))
+        .cloned()
+        .collect();
+    story.evidence = Evidence::new(&story.scene.dossier);
+    assert!(story.evidence.insert_all(kept).is_empty());
+    let at_decide = funded_at(story.scene.dossier.times().decide_at_ms);
+    story.decided = decide(&story.evidence, &at_decide).decided().unwrap();
+    let signatures = story
+        .scene
+        .settlement_signatures(&[1, 2, 3], &story.decided.digest);
+    story.signed_receipt = story.decided.signed(signatures).unwrap();
+    let proof = Bundle::verify(story.bundle().as_bytes()).unwrap();
+    assert_eq!(proof.ground, Ground::Final);
 }
 
 #[test]
@@ -75,11 +95,12 @@ fn a_rejection_for_a_late_deposit_holds_no_evidence_and_says_whose_word_it_is() 
         contents: &[],
     })
     .unwrap();
-    // Nothing was ever leased: the slow path gives the same receipt, and needs nobody's word.
+    let proof = Bundle::verify(bundle.as_bytes()).unwrap();
     assert_eq!(
-        Bundle::verify(bundle.as_bytes()).unwrap().basis,
-        Basis::Fast
+        (proof.ground, decided.basis),
+        (Ground::NoEvidence, Basis::DepositLate)
     );
+    assert_eq!(proof.plan.residual, crate::Units::from_u64(100_000));
 }
 
 /// What a byte is changed to: its lowest bit flipped and, where that makes another kind of character of it (a

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use d402_objects::{Bid, Cid, ObjectError, Outcome, Signed, SignedReceipt, StrictError};
 
 use super::parse::Parsed;
-use super::{Proof, Proven};
+use super::{Ground, Proof, Proven};
 use crate::market::decision::{Decided, Decision, decide_on};
 use crate::market::release::check_signatures;
 use crate::market::{Basis, Dossier, DossierError, Evidence, NotAdmitted, ReceiptFault};
-use crate::{Units, need, plan};
+use crate::need;
 
 /// The first broken link of a bundle. Declaration order is check order.
 #[derive(Debug, thiserror::Error)]
@@ -85,9 +85,6 @@ pub enum BrokenLink {
     /// The evidence gives another receipt, or none.
     #[error("the evidence does not give this receipt")]
     OtherOutcome,
-    /// Evidence that the decision does not read.
-    #[error("the bundle holds evidence the decision does not read")]
-    UnneededEvidence,
 }
 
 pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
@@ -103,52 +100,43 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
     let least = dossier.terms().settle_by;
     check_signatures(dossier, &parsed.signed_receipt, least).map_err(BrokenLink::Receipt)?;
     let decided = rederive(&evidence, &parsed.signed_receipt)?;
-    if decided.inputs != evidence.cids() {
-        return Err(BrokenLink::UnneededEvidence);
-    }
     let output = check_contents(&evidence, &decided, &parsed.contents)?;
-    let signers: Vec<u8> = parsed
+    let signers = parsed
         .signed_receipt
         .signatures()
         .iter()
         .map(|s| s.set_index)
         .collect();
-    let contents = Proven::Contents {
-        count: parsed.contents.len(),
-        output,
-    };
-    let mut links = vec![Proven::CanonicalFile { bytes: bytes.len() }];
-    links.extend([
+    let mut links = vec![
+        Proven::CanonicalFile { bytes: bytes.len() },
         Proven::Objects {
             count: parsed.objects,
         },
-        contents,
-        Proven::Terms,
-    ]);
-    links.extend(proven(&evidence, &parsed.bids));
-    links.extend([
-        arithmetic(dossier, &decided)?,
-        Proven::Outcome(decided.basis),
-        Proven::Signatures {
-            got: signers.len(),
-            need: need(dossier.terms(), dossier.set(), least),
-            of: dossier.set().n(),
+        Proven::Contents {
+            count: parsed.contents.len(),
+            output,
         },
-    ]);
+        Proven::Terms,
+    ];
+    links.extend(evidence_links(&evidence, &parsed.bids));
+    links.extend(receipt_links(dossier, &decided, &signers));
     Ok(Proof {
         task_id: dossier.task_id(),
+        capability_id: dossier.manifest().capability_id.clone(),
+        mode: dossier.intent().mode,
         terms_hash: dossier.terms_hash(),
         pay_to: dossier.pay_to(),
         receipt_cid: decided.receipt_cid,
         outcome: decided.receipt.outcome,
+        ground: ground(&decided),
+        plan: decided.plan,
         rows: decided.receipt.rows,
-        basis: decided.basis,
         signers,
         links,
     })
 }
 
-fn proven(evidence: &Evidence, bids: &[Signed<Bid>]) -> [Proven; 4] {
+fn evidence_links(evidence: &Evidence, bids: &[Signed<Bid>]) -> [Proven; 4] {
     [
         Proven::LeaseSets {
             sets: evidence.lease_sets().count(),
@@ -165,20 +153,27 @@ fn proven(evidence: &Evidence, bids: &[Signed<Bid>]) -> [Proven; 4] {
     ]
 }
 
-fn arithmetic(dossier: &Dossier, decided: &Decided) -> Result<Proven, BrokenLink> {
-    let budget = Units::from_u64(dossier.terms().budget);
-    let settlement = &decided.settlement;
-    let plan = plan(
-        dossier.terms(),
-        &settlement.rows,
-        settlement.outcome,
-        budget,
-    )
-    .map_err(|fault| BrokenLink::Receipt(ReceiptFault::Plan(fault)))?;
-    Ok(Proven::Arithmetic {
-        owed: plan.owed.get(),
-        budget: budget.get(),
-    })
+fn receipt_links(dossier: &Dossier, decided: &Decided, signers: &Vec<u8>) -> [Proven; 3] {
+    [
+        Proven::Arithmetic {
+            owed: decided.plan.owed.get(),
+            budget: u128::from(dossier.terms().budget),
+        },
+        Proven::Outcome(ground(decided)),
+        Proven::Signatures {
+            got: signers.len(),
+            need: need(dossier.terms(), dossier.set(), dossier.terms().settle_by),
+            of: dossier.set().n(),
+        },
+    ]
+}
+
+fn ground(decided: &Decided) -> Ground {
+    match decided.basis {
+        _ if decided.inputs.is_empty() => Ground::NoEvidence,
+        Basis::Slow => Ground::Final,
+        Basis::Fast | Basis::DepositLate | Basis::PaidElsewhere => Ground::Early,
+    }
 }
 
 /// Every bid is answered by a lease as it was made (threat #67).
@@ -201,16 +196,12 @@ fn check_bids(evidence: &Evidence, bids: &[Signed<Bid>]) -> Result<(), BrokenLin
     Ok(())
 }
 
-/// No clock is under a signature, so each basis is tried; the first that gives the receipt is reported.
+/// No clock is under a signature, so both paths are tried: after the deadline but before `decideAt`, which
+/// decides whatever could be decided earlier, and at `decideAt`. A late deposit or a payment elsewhere gives
+/// the receipt of no evidence, so it needs no try of its own.
 fn rederive(evidence: &Evidence, signed: &SignedReceipt) -> Result<Decided, BrokenLink> {
-    let tries = [
-        (Basis::Fast, false),
-        (Basis::Fast, true),
-        (Basis::Slow, true),
-        (Basis::DepositLate, true),
-    ];
-    for (basis, deadline_passed) in tries {
-        if let Decision::Decided(decided) = decide_on(evidence, basis, deadline_passed)
+    for basis in [Basis::Fast, Basis::Slow] {
+        if let Decision::Decided(decided) = decide_on(evidence, basis, true)
             && decided.receipt_cid == signed.receipt_cid()
         {
             return Ok(*decided);

@@ -24,8 +24,8 @@ use crate::derive::{self, Circumstances, Derived, Mode, Path, Rules};
 use crate::market::network::address_of;
 use crate::market::{Dossier, Evidence};
 use crate::{
-    Outcome, PlanRefusal, ReceiptCid, Role, Row, Rows, RowsFault, Settlement, Units, plan,
-    settlement_digest,
+    Outcome, PayoutPlan, PlanRefusal, ReceiptCid, Role, Row, Rows, RowsFault, Settlement, Units,
+    plan, settlement_digest,
 };
 use standing::Standing;
 
@@ -113,6 +113,8 @@ pub struct Decided {
     pub settlement: Settlement,
     /// The 32 bytes validators sign.
     pub digest: [u8; 32],
+    /// Who gets how much, commission and fee included; `residual` is against the whole budget.
+    pub plan: PayoutPlan,
     /// CIDs of all evidence it follows from, ascending.
     pub inputs: Vec<Cid>,
     /// [`inputs_root`] of them.
@@ -181,8 +183,12 @@ pub fn decide(evidence: &Evidence, facts: &Facts) -> Decision {
     }
 }
 
-/// Decides on a basis; `deadline_passed` matters to the fast path only. After the deadline `commitBy` has
-/// passed too, so that no lease can follow.
+/// Decides on a basis; `deadline_passed` matters to the fast path only.
+///
+/// Spec §4.4a wants the deadline passed and that no lease can follow. After the deadline none can, because
+/// `commitBy` is before it; so the gateway's `noMoreLeases` is never read, and nothing is ever rejected on
+/// its word. Before the deadline there is one more case in which nothing can be paid any more, by proof: every
+/// lease the intent allows was in force and is out.
 pub(crate) fn decide_on(evidence: &Evidence, basis: Basis, deadline_passed: bool) -> Decision {
     let standing = Standing::of(evidence);
     let nothing_follows = deadline_passed || standing.exhausted;
@@ -226,7 +232,7 @@ pub(crate) fn decide_on(evidence: &Evidence, basis: Basis, deadline_passed: bool
         };
     let named = Named::of(&standing, &claims, &receipts);
     let inputs = match basis {
-        Basis::Fast | Basis::Slow => evidence.cids(),
+        Basis::Fast | Basis::Slow => evidence.inputs(),
         Basis::DepositLate | Basis::PaidElsewhere => Vec::new(),
     };
     match assemble(dossier, outcome, &rows, named) {
@@ -301,6 +307,7 @@ struct Form {
     receipt_cid: Cid,
     settlement: Settlement,
     digest: [u8; 32],
+    plan: PayoutPlan,
 }
 
 impl Form {
@@ -312,6 +319,7 @@ impl Form {
             receipt_cid: self.receipt_cid,
             settlement: self.settlement,
             digest: self.digest,
+            plan: self.plan,
             inputs,
             inputs_root,
         }
@@ -368,6 +376,7 @@ fn assemble(
         receipt_cid,
         settlement,
         digest,
+        plan,
     })
 }
 

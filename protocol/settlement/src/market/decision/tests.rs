@@ -281,6 +281,8 @@ fn the_gateways_word_alone_rejects_nothing() {
     let scene = Scene::new(TaskSpec::single(3, 4));
     let evidence = evidence_of(&scene, &[scene.no_more_leases().into()]);
     assert!(decide(&evidence, &before(&scene)).decided().is_none());
+    let decided = decide(&evidence, &after(&scene)).decided().unwrap();
+    assert!(decided.inputs.is_empty(), "and is no input either");
 }
 
 #[test]

@@ -7,6 +7,11 @@ use d402_objects::{
 
 use super::{Evidence, EvidenceObject, LeaseFault, LeaseSet, MAX_LEASES};
 
+/// Most bytes of one piece of evidence (threat #56).
+pub const MAX_EVIDENCE_BYTES: u64 = 16 * 1024 * 1024;
+/// Most bytes of a claim's evidence together (threat #56).
+pub const MAX_CLAIM_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Values one lease may commit to, and claims it may open, before more prove nothing: two void it.
 const CONTRADICTION: usize = 2;
 
@@ -120,6 +125,14 @@ pub enum NotAdmitted {
     #[error("output of {got} bytes, the manifest allows {max}")]
     OutputTooLarge {
         /// Its size.
+        got: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// More evidence than a validator fetches (threat #56).
+    #[error("evidence of {got} bytes, allowed are {max}")]
+    EvidenceTooLarge {
+        /// Bytes of one piece, or of all together.
         got: u64,
         /// The limit.
         max: u64,
@@ -346,6 +359,7 @@ impl Evidence {
                 max,
             });
         }
+        check_evidence_size(payload)?;
         let commit = claim_opens(self.dossier.intent().mode, &claim);
         if !self.commit_values(&payload.lease_cid).contains(&commit) {
             return Err(NotAdmitted::UnknownCommit {
@@ -404,6 +418,26 @@ impl Evidence {
         self.no_more_leases = Some(notice);
         Ok(Admitted::New)
     }
+}
+
+fn check_evidence_size(claim: &ResultClaim) -> Result<(), NotAdmitted> {
+    let mut total = 0u64;
+    for piece in &claim.evidence {
+        if piece.bytes > MAX_EVIDENCE_BYTES {
+            return Err(NotAdmitted::EvidenceTooLarge {
+                got: piece.bytes,
+                max: MAX_EVIDENCE_BYTES,
+            });
+        }
+        total = total.saturating_add(piece.bytes);
+    }
+    if total > MAX_CLAIM_BYTES {
+        return Err(NotAdmitted::EvidenceTooLarge {
+            got: total,
+            max: MAX_CLAIM_BYTES,
+        });
+    }
+    Ok(())
 }
 
 /// The commit a claim opens: its sealed hash, in mode single its own CID (spec §5.2, §5.5).

@@ -18,7 +18,7 @@ mod view;
 mod tests;
 
 pub(crate) use admission::claim_opens;
-pub use admission::{Admitted, NotAdmitted, Slot};
+pub use admission::{Admitted, MAX_CLAIM_BYTES, MAX_EVIDENCE_BYTES, NotAdmitted, Slot};
 pub use lease_set::{LeaseFault, LeaseSet, worst_case_cost};
 pub use object::EvidenceObject;
 pub use view::InventoryLists;
@@ -97,7 +97,7 @@ impl Evidence {
         &self.dossier
     }
 
-    /// CIDs of everything in it, ascending: what [`inputs_root`](crate::market::inputs_root) hashes.
+    /// CIDs of everything in it, ascending.
     #[must_use]
     pub fn cids(&self) -> Vec<Cid> {
         self.objects()
@@ -106,6 +106,16 @@ impl Evidence {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect()
+    }
+
+    /// CIDs of what a decision reads, ascending: all of it but the gateway's `noMoreLeases`.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<Cid> {
+        let mut cids = self.cids();
+        if let Some(notice) = &self.no_more_leases {
+            cids.retain(|cid| *cid != notice.cid());
+        }
+        cids
     }
 
     /// Whether an object with this CID is in it.

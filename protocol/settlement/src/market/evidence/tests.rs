@@ -481,6 +481,44 @@ fn a_claim_opens_its_commit_and_stays_within_the_manifests_output() {
 }
 
 #[test]
+fn threat_56_a_claim_with_more_evidence_than_a_validator_fetches_is_refused() {
+    let scene = Scene::new(TaskSpec::single(3, 4));
+    let lease = scene.lease_set(1, &[0]).remove(0);
+    let with_pieces = |sizes: &[u64]| {
+        let mut payload = scene.claim_payload(&lease, b"out");
+        payload.evidence = sizes
+            .iter()
+            .enumerate()
+            .map(|(index, bytes)| d402_objects::Evidence {
+                name: format!("piece-{index}").parse().unwrap(),
+                cid: Cid::of(b"piece"),
+                bytes: *bytes,
+                media_type: "text/html".parse().unwrap(),
+            })
+            .collect();
+        payload.evidence_root = d402_objects::evidence_root(&payload.evidence);
+        let claim = Signed::sign(payload, scene.worker_of(&lease)).unwrap();
+        let mut evidence = Evidence::new(&scene.dossier);
+        evidence.insert(lease.clone()).unwrap();
+        evidence.insert(scene.commit(&lease, &claim)).unwrap();
+        evidence.insert(claim)
+    };
+    let one = MAX_EVIDENCE_BYTES;
+    assert_eq!(with_pieces(&[one; 4]), Ok(Admitted::New));
+    let large = NotAdmitted::EvidenceTooLarge {
+        got: one + 1,
+        max: one,
+    };
+    assert_eq!(with_pieces(&[one + 1]), Err(large));
+    let got = MAX_CLAIM_BYTES + 1;
+    let many = NotAdmitted::EvidenceTooLarge {
+        got,
+        max: MAX_CLAIM_BYTES,
+    };
+    assert_eq!(with_pieces(&[one, one, one, one, 1]), Err(many));
+}
+
+#[test]
 fn a_hostile_signer_fills_only_its_own_slots() {
     let story = TaskStory::of(Mode::Race);
     let scene = &story.scene;

@@ -1,0 +1,231 @@
+//! What an operator tells a node: a TOML file; flags of `d402 node` override it. docs/runbooks/node.md lists
+//! every field.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// A role of a node. One node may have any mix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Introduces peers and keeps the directory; every node does, this one does nothing else.
+    Bootstrap,
+    /// Sells tasks over HTTP and runs the market.
+    Gateway,
+    /// Works.
+    Worker,
+    /// Front of a validator bridge, which it starts.
+    Validator,
+    /// The simulated chain.
+    Simchain,
+}
+
+/// Configuration of one node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Roles.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+    /// Node key, role keys, databases and content live here.
+    pub state_dir: PathBuf,
+    /// libp2p listen addresses; `/ip4/127.0.0.1/tcp/0` when absent.
+    #[serde(default = "default_listen")]
+    pub listen: Vec<String>,
+    /// Addresses told to others; the listen addresses when absent.
+    #[serde(default)]
+    pub advertise: Vec<String>,
+    /// Peers to start from, `/ip4/…/tcp/…/p2p/<id>`.
+    #[serde(default)]
+    pub bootstrap: Vec<String>,
+    /// `postgres://…` or a folder for SQLite; `<state-dir>/store` when absent.
+    #[serde(default)]
+    pub database: Option<String>,
+    /// Files of signed objects (one JSON envelope or an array of them) to put into the directory and publish.
+    #[serde(default)]
+    pub import: Vec<PathBuf>,
+    /// RPC of the simulated chain.
+    #[serde(default)]
+    pub simulated_rpc: Option<String>,
+    /// File to write `{"nodeId", "addresses", "http"}` to once the node is up; for scripts.
+    #[serde(default)]
+    pub ready_file: Option<PathBuf>,
+    /// Gateway.
+    #[serde(default)]
+    pub gateway: GatewaySection,
+    /// Worker.
+    #[serde(default)]
+    pub worker: WorkerSection,
+    /// Validator.
+    #[serde(default)]
+    pub validator: ValidatorSection,
+    /// Simulated chain.
+    #[serde(default)]
+    pub simchain: SimchainSection,
+}
+
+/// Gateway settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GatewaySection {
+    /// HTTP listen address; `127.0.0.1:7401` when absent.
+    #[serde(default)]
+    pub http: Option<SocketAddr>,
+    /// Origin clients see, e.g. `https://gateway.example`; the listen address when absent.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// Acceptance policy.
+    #[serde(default)]
+    pub policy: d402_gateway::http::Policy,
+}
+
+/// Worker settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorkerSection {
+    /// Price per task in base units (decimal), by capability id.
+    #[serde(default)]
+    pub prices: BTreeMap<String, String>,
+    /// Payout wallet per CAIP-2 network.
+    #[serde(default)]
+    pub payouts: BTreeMap<String, String>,
+    /// Leases at the same time; 4 when absent.
+    #[serde(default)]
+    pub max_running: Option<usize>,
+    /// Private hosts its executors may reach: `host`, `host:port` or a CIDR.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
+    /// `honest`, or for demo and tests `lie`, `vanish`, `slow:<ms>`.
+    #[serde(default)]
+    pub behaviour: Option<String>,
+}
+
+/// Validator settings; the bridge reads its own file, which the front writes from these.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ValidatorSection {
+    /// Payout account on the simulated network.
+    #[serde(default)]
+    pub payout: Option<String>,
+    /// Fee per judged task, base units.
+    #[serde(default)]
+    pub fee: Option<String>,
+    /// Private hosts its executors may reach.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
+    /// `none`, or for demo and tests `inverts-verdicts`, `silent`.
+    #[serde(default)]
+    pub misbehaviour: Option<String>,
+    /// The bridge program; `d402-validator` beside this program when absent.
+    #[serde(default)]
+    pub program: Option<PathBuf>,
+}
+
+/// Simulated chain settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SimchainSection {
+    /// RPC listen address; `127.0.0.1:7402` when absent.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+    /// Whether units can be made out of nothing; for demo and tests.
+    #[serde(default)]
+    pub faucet: bool,
+    /// Whether the clock can be moved and faults be armed; for tests.
+    #[serde(default)]
+    pub faults: bool,
+}
+
+fn default_listen() -> Vec<String> {
+    vec!["/ip4/127.0.0.1/tcp/0".to_owned()]
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration file {}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML of this shape.
+    #[error("configuration file {}", path.display())]
+    Toml {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A setting does not hold what it should.
+    #[error("setting {field} is not valid: {got}")]
+    Setting {
+        /// Which one.
+        field: &'static str,
+        /// What it holds.
+        got: String,
+    },
+    /// A role misses a setting.
+    #[error("role {role} needs {field}")]
+    Missing {
+        /// The role.
+        role: &'static str,
+        /// What it needs.
+        field: &'static str,
+    },
+}
+
+impl NodeConfig {
+    /// A configuration with defaults and a state directory.
+    #[must_use]
+    pub fn at(state_dir: PathBuf) -> Self {
+        Self {
+            roles: Vec::new(),
+            state_dir,
+            listen: default_listen(),
+            advertise: Vec::new(),
+            bootstrap: Vec::new(),
+            database: None,
+            import: Vec::new(),
+            simulated_rpc: None,
+            ready_file: None,
+            gateway: GatewaySection::default(),
+            worker: WorkerSection::default(),
+            validator: ValidatorSection::default(),
+            simchain: SimchainSection::default(),
+        }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// Whether the node has a role.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// Parses a setting.
+///
+/// # Errors
+/// [`ConfigError::Setting`] names it.
+pub fn setting<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, ConfigError> {
+    text.parse().map_err(|_| ConfigError::Setting { field, got: text.to_owned() })
+}

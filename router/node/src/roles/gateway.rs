@@ -1,0 +1,46 @@
+//! The gateway role: engine and HTTP.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use d402_core::ports::Rail;
+use d402_gateway::http::{HttpConfig, HttpState, router};
+use d402_gateway::{Engine, EngineConfig, Ports};
+
+use super::start::{Context, NodeError, port};
+use crate::keys;
+
+/// Starts the engine and its HTTP server; the engine and the origin it is reached at.
+pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), NodeError> {
+    let key = keys::load_or_create(&context.config.state_dir.join("keys/gateway.key"))?;
+    let secret = keys::load_or_create(&context.config.state_dir.join("keys/challenge.key"))?;
+    let rail: Arc<dyn Rail> = context.rail("gateway")?;
+    let config = EngineConfig { key, instance: context.market.network().local_peer().to_string() };
+    let ports = Ports {
+        store: context.store.tasks(),
+        blobs: context.store.blobs(),
+        directory: Arc::clone(context.directory.store()),
+        rails: vec![rail],
+        network: port(&context.market),
+        clock: Arc::clone(&context.clock),
+    };
+    let (engine, driver) = Engine::new(config, ports, context.stop.clone());
+    context.tasks.spawn(async move { Ok(driver.run().await?) });
+    let section = context.config.gateway.clone();
+    let listen = section.http.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7401)));
+    let io = |source| NodeError::Io { what: "HTTP address cannot be bound", source };
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(io)?;
+    let bound = listener.local_addr().map_err(io)?;
+    let url = section.public_url.unwrap_or_else(|| format!("http://{bound}"));
+    let http = HttpConfig::new(section.policy, secret.to_bytes(), url.clone());
+    let app = router(HttpState::new(engine.clone(), http));
+    let stop = context.stop.clone();
+    context.tasks.spawn(async move {
+        let service = app.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service)
+            .with_graceful_shutdown(async move { stop.cancelled().await })
+            .await
+            .map_err(|source| NodeError::Io { what: "HTTP server failed", source })
+    });
+    Ok((engine, url))
+}

@@ -1,0 +1,9 @@
+//! Starting the roles of a node.
+
+mod gateway;
+mod start;
+mod validator;
+mod worker;
+
+pub use start::{NodeError, Ready, run};
+pub use validator::ValidatorFront;
