@@ -2,11 +2,12 @@
 
 use d402_wire::RawDossierError;
 
-use crate::market::PaymentFacts;
+use crate::market::{PaymentFacts, Refused};
 use crate::{Record, Task};
 
-/// Largest record, bytes: an inventory with all its objects.
-pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
+/// Largest record, bytes: one peer message (an inventory with all its objects) and what wraps it. What was
+/// written must always be readable again.
+pub const MAX_RECORD_BYTES: usize = 2 * d402_wire::MAX_MESSAGE_BYTES;
 
 /// Why a journal gives no task. Always our bug or a damaged database: alert, never guess.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,16 @@ pub enum Damaged {
         /// Its place.
         seq: usize,
     },
+    /// The task refuses a recorded command. Only accepted commands are recorded, so this journal and this
+    /// code disagree about what happened.
+    #[error("record {seq} is refused")]
+    Refused {
+        /// Its place.
+        seq: usize,
+        /// Why.
+        #[source]
+        source: Refused,
+    },
     /// The dossier of the first record does not verify.
     #[error("dossier of the journal does not verify")]
     Dossier(#[from] RawDossierError),
@@ -38,8 +49,7 @@ pub enum Damaged {
 /// Folds a journal into its task.
 ///
 /// # Errors
-/// [`Damaged`]. A record that the task refuses on replay was refused when it was written, too, and changed
-/// nothing then; it changes nothing now.
+/// [`Damaged`] names the first record that does not follow from those before it.
 pub fn replay<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Task, Damaged> {
     let mut task: Option<Task> = None;
     for (seq, bytes) in records.into_iter().enumerate() {
@@ -51,7 +61,7 @@ pub fn replay<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Task, D
                 *slot = Some(Task::create(dossier.check()?, facts, at_ms).0);
             }
             (Record::Applied { at_ms, command }, Some(task)) => {
-                let _refused_then_too = task.apply(command, at_ms);
+                let _effects_ran = task.apply(command, at_ms).map_err(|source| Damaged::Refused { seq, source })?;
             }
             (Record::Created { .. }, Some(_)) | (Record::Applied { .. }, None) => {
                 return Err(Damaged::Order { seq });

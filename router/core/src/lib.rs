@@ -5,6 +5,7 @@
 //! must do next comes back as [`Effect`]s, and [`Task::resume`] gives them again after a restart.
 //! The table of transitions is `docs/state-machines.md`.
 
+pub mod admission;
 pub mod command;
 pub mod effect;
 pub mod journal;

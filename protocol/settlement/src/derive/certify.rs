@@ -1,8 +1,9 @@
 //! Which commits count: lease sets in force, void leases, equivocators, certificates (spec §5.1–5.4).
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use core::cmp::Reverse;
 
-use super::{Ack, Inputs};
+use super::{Ack, Inputs, Lease};
 
 /// Acks and commits, sorted out.
 pub(super) struct Certificates<'a> {
@@ -16,10 +17,12 @@ pub(super) struct Certificates<'a> {
 }
 
 impl<'a> Certificates<'a> {
-    pub(super) fn new(inputs: &'a Inputs, m: u8, n: u8) -> Self {
-        let acks: BTreeSet<Ack> =
-            inputs.acks.iter().copied().filter(|a| a.validator < n && a.lease < inputs.leases.len()).collect();
-        let in_force = leases_in_force(inputs, &acks, m);
+    /// `attempts` is the highest attempt of the mode; leases of later ones are never in force.
+    pub(super) fn new(inputs: &'a Inputs, m: u8, n: u8, attempts: u8) -> Self {
+        let leases = inputs.leases.len();
+        let counts = |ack: &Ack| ack.validator < n && ack.lease < leases && ack.rank > 0;
+        let acks: BTreeSet<Ack> = inputs.acks.iter().copied().filter(counts).collect();
+        let in_force = leases_in_force(inputs, &acks, m, attempts);
         let mut by_commit: BTreeMap<(usize, [u8; 32]), BTreeMap<u8, u8>> = BTreeMap::new();
         for ack in acks.iter().filter(|a| in_force.contains(&a.lease)) {
             let ranks = by_commit.entry((ack.lease, ack.commit)).or_default();
@@ -76,24 +79,26 @@ impl<'a> Certificates<'a> {
     }
 }
 
-/// Per attempt the set under which m validators acked (threat #33). Two sets cannot both have m acks while
-/// at most n − m validators are hostile.
-fn leases_in_force(inputs: &Inputs, acks: &BTreeSet<Ack>, m: u8) -> BTreeSet<usize> {
+/// Per attempt the one set under which most validators acked, at least m of them; of equally backed ones the
+/// set with the smaller root (threat #33). While at most n − m validators are hostile two sets of an attempt
+/// can both have m backers only where 3m ≤ 2n; then one still stands, so that an attempt never costs two sets.
+fn leases_in_force(inputs: &Inputs, acks: &BTreeSet<Ack>, m: u8, attempts: u8) -> BTreeSet<usize> {
     let mut backing: BTreeMap<(u8, [u8; 32]), BTreeSet<u8>> = BTreeMap::new();
     for ack in acks {
         if let Some(lease) = inputs.leases.get(ack.lease) {
             backing.entry((lease.attempt, lease.set_root)).or_default().insert(ack.validator);
         }
     }
-    inputs
-        .leases
-        .iter()
-        .enumerate()
-        .filter(|(_, lease)| {
-            backing.get(&(lease.attempt, lease.set_root)).is_some_and(|v| v.len() >= usize::from(m))
-        })
-        .map(|(index, _)| index)
-        .collect()
+    let mut chosen: BTreeMap<u8, (usize, Reverse<[u8; 32]>)> = BTreeMap::new();
+    for ((attempt, root), validators) in backing {
+        if validators.len() >= usize::from(m) && attempt <= attempts {
+            let backed = (validators.len(), Reverse(root));
+            let best = chosen.entry(attempt).or_insert(backed);
+            *best = backed.max(*best);
+        }
+    }
+    let stands = |lease: &Lease| chosen.get(&lease.attempt).is_some_and(|(_, root)| root.0 == lease.set_root);
+    inputs.leases.iter().enumerate().filter(|(_, lease)| stands(lease)).map(|(index, _)| index).collect()
 }
 
 /// Two acks of one attempt with one rank, or two acks of one lease, by one validator.

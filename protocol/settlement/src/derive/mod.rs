@@ -2,10 +2,16 @@
 //!
 //! Router and validator bridge call this with the same inputs and get the same answer. It knows nothing of
 //! JSON, keys or clocks: the caller verified every signature, dropped what does not belong to the task, and
-//! says whether `decideAt` has passed. Inputs are sets: neither order nor repetition changes the answer.
+//! says whether `decideAt` has passed. Inputs are sets: neither order nor repetition changes the answer (leases
+//! and claims are referred to by index, so the caller lists each of those once).
 //!
-//! Invariants: nobody without a certified claim that m validators accepted is paid; before `decideAt` only
-//! what no later input can contradict is decided; a validator that equivocated certifies but does not vote.
+//! Invariants: nobody without a certified claim that m validators accepted is paid; a validator that
+//! equivocated certifies but does not vote; no claim is both accepted and rejected.
+//!
+//! Before `decideAt` a decision stands whatever honest validators and other workers still add, but for three
+//! things that the q signatures of intent behind every early receipt settle (spec §5.8): which m verdicts stand
+//! behind it (and so the fee rows), a second commit or claim by the worker of a paid lease (it loses by its own
+//! hand), and objects that were certified but not yet revealed or acked by others when it was made.
 
 mod certify;
 mod judge;
@@ -24,9 +30,9 @@ use crate::{Key32, Row, Units};
 pub enum Mode {
     /// One lease at a time; the accepted claim of the lowest attempt is paid.
     Single,
-    /// Several leases; the accepted claim most validators acked first is paid.
+    /// Several leases of attempt 1, the only one; the accepted claim most validators acked first is paid.
     Race,
-    /// Several leases; the largest group of at least `agree` equal results is paid.
+    /// Several leases of attempt 1, the only one; the largest group of at least `agree` equal results is paid.
     Quorum {
         /// k: how many equal canonical results are needed.
         agree: u8,
@@ -38,7 +44,7 @@ pub enum Mode {
 pub struct Rules<'a> {
     /// How workers compete.
     pub mode: Mode,
-    /// Threshold of the set.
+    /// Threshold of the set; n < 2m ≤ 2n, as in every [`ValidatorSet`](crate::ValidatorSet).
     pub m: u8,
     /// Payee and fee of every validator, by set index; its length is n.
     pub validators: &'a [ValidatorTerms],
@@ -92,7 +98,7 @@ pub struct Ack {
     pub lease: usize,
     /// The commit it acknowledges.
     pub commit: [u8; 32],
-    /// 1 + number of distinct leases it acked before in this attempt.
+    /// 1 + number of distinct leases it acked before in this attempt; an ack of rank 0 is none.
     pub rank: u8,
 }
 

@@ -26,11 +26,16 @@ pub(super) fn derive(rules: &Rules<'_>, inputs: &Inputs, circumstances: Circumst
         return Derived::Rejected { judged: Vec::new(), receipts: Vec::new(), rows: Vec::new() };
     }
     let n = u8::try_from(rules.validators.len()).unwrap_or(u8::MAX);
+    let attempts = match rules.mode {
+        Mode::Single => u8::MAX,
+        // Their worst case is one lease set.
+        Mode::Race | Mode::Quorum { .. } => 1,
+    };
     let case = Case {
         rules,
         inputs,
         n,
-        certificates: Certificates::new(inputs, rules.m, n),
+        certificates: Certificates::new(inputs, rules.m, n, attempts),
         verdicts: Verdicts::new(inputs, rules.m, n),
     };
     let decision = match rules.mode {
@@ -128,7 +133,7 @@ impl Case<'_> {
         }
         let most = votes.values().max().copied()?;
         let tied: Vec<usize> = votes.into_iter().filter(|(_, count)| *count == most).map(|(c, _)| c).collect();
-        tied.iter().copied().min_by_key(|claim| self.tie_break(&tied, *claim))
+        tied.iter().copied().min_by_key(|claim| (self.tie_break(&tied, *claim), self.cid(*claim)))
     }
 
     /// `SHA256(tag("d402/race/v1") ‖ termsHash ‖ sorted revealed salts of the tied claims ‖ workerKey)`.

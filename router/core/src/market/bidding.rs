@@ -3,7 +3,6 @@
 use d402_objects::{Amount, Bid, Mode, Multiaddr, NodeId, Signed, TaskAnnouncement};
 use d402_settlement::market::account;
 
-
 use super::deadlines::unix_ms;
 use super::refused::BidFault;
 use super::task::RankedBid;
@@ -12,16 +11,30 @@ use crate::Effect;
 
 /// Length of a bid window, ms (design §7: 250–500).
 pub const BID_WINDOW_MS: u64 = 400;
+/// Longest bid window, ms: while nobody bids the next window is twice as long as the last.
+pub const MAX_BID_WINDOW_MS: u64 = 60_000;
 /// Most bids kept per task.
 pub const MAX_BIDS: usize = 64;
+/// Most bids taken per task, replaced ones included: the bound of what bids add to a journal.
+pub const MAX_BIDS_TAKEN: usize = 256;
 /// Least time a lease must leave before `commitBy`, ms.
 pub(super) const MIN_LEASE_MS: u64 = 500;
 
 impl Task {
     pub(super) fn start_bidding(&mut self, now_ms: u64) -> Vec<Effect> {
-        let until_ms = now_ms.saturating_add(BID_WINDOW_MS);
-        self.phase = Phase::Bidding { until_ms };
+        let until_ms = self.open_window(now_ms);
         self.open_and_announce(until_ms)
+    }
+
+    /// A window is open; while nobody bids the next one is longer.
+    fn open_window(&mut self, now_ms: u64) -> u64 {
+        let length = BID_WINDOW_MS.checked_shl(self.windows.min(16)).unwrap_or(MAX_BID_WINDOW_MS).min(MAX_BID_WINDOW_MS);
+        self.windows = self.windows.saturating_add(1);
+        // The last look at the bids is at the last moment at which a lease makes sense.
+        let last_ms = self.times().commit_by_ms.saturating_sub(MIN_LEASE_MS.saturating_add(1));
+        let until_ms = now_ms.saturating_add(length).min(last_ms.max(now_ms.saturating_add(BID_WINDOW_MS)));
+        self.phase = Phase::Bidding { until_ms };
+        until_ms
     }
 
     pub(super) fn open_and_announce(&self, until_ms: u64) -> Vec<Effect> {
@@ -77,19 +90,50 @@ impl Task {
             return Err(self.wrong_phase());
         }
         self.check_bid(bid.payload(), now_ms)?;
-        let worker = bid.payload().worker;
-        if let Some(known) = self.bids.iter_mut().find(|b| b.bid.payload().worker == worker) {
-            if bid.payload().seq <= known.bid.payload().seq {
-                return Err(Refused::Duplicate);
-            }
-            *known = RankedBid { bid, penalty };
-            return Ok(Vec::new());
-        }
-        if self.bids.len() >= MAX_BIDS {
+        if self.bids_taken >= MAX_BIDS_TAKEN {
             return Err(Refused::TooManyBids);
         }
-        self.bids.push(RankedBid { bid, penalty });
+        self.keep_bid(RankedBid { bid, penalty })?;
+        self.bids_taken = self.bids_taken.saturating_add(1);
+        if matches!(self.phase, Phase::Working) {
+            return Ok(self.work_on(now_ms));
+        }
+        self.shorten_window(now_ms);
         Ok(Vec::new())
+    }
+
+    /// One bid per worker, the newest; when all places are taken the worst one makes room for a better one.
+    fn keep_bid(&mut self, new: RankedBid) -> Result<(), Refused> {
+        let worker = new.bid.payload().worker;
+        if let Some(known) = self.bids.iter_mut().find(|b| b.bid.payload().worker == worker) {
+            if new.bid.payload().seq <= known.bid.payload().seq {
+                return Err(Refused::Duplicate);
+            }
+            *known = new;
+            return Ok(());
+        }
+        if self.bids.len() >= MAX_BIDS {
+            let worst = self.bids.iter_mut().max_by_key(|b| b.rank());
+            let Some(worst) = worst.filter(|worst| new.rank() < worst.rank()) else {
+                return Err(Refused::TooManyBids);
+            };
+            *worst = new;
+            return Ok(());
+        }
+        self.bids.push(new);
+        Ok(())
+    }
+
+    /// Once the bids at hand make a lease set, a long window shrinks to the usual one.
+    fn shorten_window(&mut self, now_ms: u64) {
+        let soon = now_ms.saturating_add(BID_WINDOW_MS);
+        let enough = self.next_lease_set(now_ms).is_some();
+        if let Phase::Bidding { until_ms } = &mut self.phase
+            && enough
+            && soon < *until_ms
+        {
+            *until_ms = soon;
+        }
     }
 
     fn check_bid(&self, bid: &Bid, now_ms: u64) -> Result<(), Refused> {
@@ -120,13 +164,14 @@ impl Task {
     /// could still be worked, else tell the validators that none will follow.
     pub(super) fn bid_window_over(&mut self, now_ms: u64) -> Vec<Effect> {
         if let Some(set) = self.next_lease_set(now_ms) {
-            return self.lease(set);
+            return self.lease(set, now_ms);
         }
         if self.lease_still_makes_sense(now_ms) {
-            return self.start_bidding(now_ms);
+            let bid_until_ms = self.open_window(now_ms);
+            return vec![Effect::Announce { bid_until_ms }];
         }
         self.phase = Phase::Working;
-        self.no_more_leases(now_ms)
+        self.work_on(now_ms)
     }
 
     pub(super) fn lease_still_makes_sense(&self, now_ms: u64) -> bool {

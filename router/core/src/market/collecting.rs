@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use d402_objects::{Inventory, Signed, UnixMs};
+use d402_objects::{Cid, Inventory, Signed, canonical};
 use d402_settlement::market::{Decision, EvidenceObject, Facts, decide};
 use d402_wire::RawEnvelope;
 
@@ -14,10 +14,12 @@ use crate::Effect;
 const ENOUGH_MS: u64 = 600;
 /// Without q inventories the collection is given up after this time, ms.
 const GIVE_UP_MS: u64 = 4_000;
-/// Smallest pause before the next collection, ms; doubles up to [`MAX_PAUSE_MS`].
+/// Smallest pause before the next collection, ms; it doubles.
 const MIN_PAUSE_MS: u64 = 300;
-/// Largest pause, ms.
-const MAX_PAUSE_MS: u64 = 5_000;
+/// Largest pause while time may bring a better answer, ms.
+const MAX_PAUSE_MS: u64 = 300_000;
+/// Largest pause once what is known decides and only little time to sign is left, ms.
+const MAX_LATE_PAUSE_MS: u64 = 2_000;
 /// Most objects taken from one inventory.
 const MAX_OBJECTS: usize = 1_024;
 
@@ -25,6 +27,13 @@ impl Task {
     pub(super) fn start_collecting(&mut self, now_ms: u64) -> Vec<Effect> {
         self.phase = Phase::Collecting { since_ms: now_ms, heard: BTreeSet::new() };
         self.ask_inventories()
+    }
+
+    /// No lease follows; what the validators hold is asked for now.
+    pub(super) fn collect_at_once(&mut self, now_ms: u64) -> Vec<Effect> {
+        let mut effects = self.no_more_leases(now_ms);
+        effects.extend(self.start_collecting(now_ms));
+        effects
     }
 
     pub(super) fn ask_inventories(&self) -> Vec<Effect> {
@@ -38,25 +47,31 @@ impl Task {
         objects: Vec<RawEnvelope>,
         now_ms: u64,
     ) -> Result<Vec<Effect>, Refused> {
-        if !matches!(self.phase, Phase::Collecting { .. }) {
-            return Err(self.wrong_phase());
-        }
+        let Phase::Collecting { heard, .. } = &mut self.phase else { return Err(self.wrong_phase()) };
         let payload = inventory.payload();
-        if payload.task_id != self.task_id() || payload.terms_hash != self.dossier.terms_hash() {
+        if payload.task_id != self.dossier.task_id() || payload.terms_hash != self.dossier.terms_hash() {
             return Err(Refused::OtherTask);
         }
         let set_index = self.dossier.set_index_of(&payload.validator).ok_or(Refused::Stranger)?;
+        // Once per collection: a validator that repeats itself adds nothing but journal.
+        if !heard.insert(set_index) {
+            return Err(Refused::Duplicate);
+        }
         // What does not verify or does not belong is the sender's problem, not the task's.
         let objects = objects
             .into_iter()
             .take(MAX_OBJECTS)
+            .filter(|raw| !self.is_known(raw))
             .filter_map(|raw| EvidenceObject::from_value(raw.0).ok())
             .collect();
         let _refused = self.evidence.insert_all(objects);
-        if let Phase::Collecting { heard, .. } = &mut self.phase {
-            heard.insert(set_index);
-        }
         Ok(self.collect_on(now_ms))
+    }
+
+    /// Inventories overlap: what is held under the same CID is not verified again.
+    fn is_known(&self, raw: &RawEnvelope) -> bool {
+        let payload = raw.0.get("payload");
+        payload.is_some_and(|payload| self.evidence.contains(&Cid::from_bytes(canonical::digest(payload))))
     }
 
     /// Decides as soon as enough validators were heard.
@@ -69,7 +84,7 @@ impl Task {
             return self.derive_and_propose(now_ms);
         }
         if waited >= GIVE_UP_MS {
-            return self.collect_later(now_ms, now_ms);
+            return self.collect_later(now_ms);
         }
         Vec::new()
     }
@@ -78,21 +93,27 @@ impl Task {
         let facts = Facts { now_ms: unix_ms(now_ms), deposit: self.deposit, paid_elsewhere: false };
         match decide(&self.evidence, &facts) {
             Decision::Decided(decided) => self.propose(decided, now_ms),
-            Decision::Undecided { not_before_ms, .. } => {
-                self.collect_later(not_before_ms.map_or(now_ms, UnixMs::get), now_ms)
-            }
+            // More evidence may be on its way to those who were heard, so time is not the only thing that
+            // can change the answer.
+            Decision::Undecided { .. } => self.collect_later(now_ms),
         }
     }
 
-    /// Back to work until `not_before_ms`, and never sooner than the growing pause.
-    pub(super) fn collect_later(&mut self, not_before_ms: u64, now_ms: u64) -> Vec<Effect> {
-        let pause = MIN_PAUSE_MS.checked_shl(self.fruitless.min(8)).unwrap_or(MAX_PAUSE_MS).min(MAX_PAUSE_MS);
+    /// Back to work for a pause that grows, but never past a moment from which the rules allow more.
+    pub(super) fn collect_later(&mut self, now_ms: u64) -> Vec<Effect> {
+        let times = self.times();
+        let longest = if now_ms >= times.decide_from_ms { MAX_LATE_PAUSE_MS } else { MAX_PAUSE_MS };
+        let pause = MIN_PAUSE_MS.checked_shl(self.fruitless.min(16)).unwrap_or(longest).min(longest);
         self.fruitless = self.fruitless.saturating_add(1);
-        self.collect_not_before_ms = not_before_ms.max(now_ms.saturating_add(pause));
-        if now_ms >= self.times().settle_by_ms {
-            // No validator signs any more (spec §3.1, onSilence REFUND): what is left is the refund.
-            self.collect_not_before_ms = self.times().refund_after_ms;
-        }
+        let turns = [times.reject_from_ms, times.decide_from_ms];
+        let next_turn = turns.into_iter().filter(|at_ms| *at_ms > now_ms).min().unwrap_or(u64::MAX);
+        self.collect_not_before_ms = if now_ms >= times.sign_until_ms {
+            // No validator signs any more: what is left is the refund.
+            u64::MAX
+        } else {
+            now_ms.saturating_add(pause).min(next_turn)
+        };
+        self.worked_ms = now_ms;
         self.phase = Phase::Working;
         Vec::new()
     }

@@ -12,11 +12,11 @@ impl Task {
         if !matches!(self.phase, Phase::AwaitingDeposit) {
             return Err(self.wrong_phase());
         }
-        if at_ms < self.times().fund_by_ms {
-            self.deposit = DepositFact::OnTime;
-            return Ok(self.start_bidding(now_ms));
+        if at_ms >= self.times().fund_by_ms {
+            return Ok(self.reject_for_late_money(now_ms));
         }
-        Ok(self.reject_for_late_money(now_ms))
+        self.deposit = DepositFact::OnTime;
+        Ok(if self.settled.is_some() { self.collect_at_once(now_ms) } else { self.start_bidding(now_ms) })
     }
 
     /// Something is there, less than the budget, and `fundBy` passed: same exit as a late deposit.
@@ -33,8 +33,7 @@ impl Task {
     fn reject_for_late_money(&mut self, now_ms: u64) -> Vec<Effect> {
         self.deposit = DepositFact::Late;
         let mut effects = self.open_everywhere();
-        effects.extend(self.no_more_leases(now_ms));
-        effects.extend(self.start_collecting(now_ms));
+        effects.extend(self.collect_at_once(now_ms));
         effects
     }
 
@@ -45,16 +44,6 @@ impl Task {
         }
         self.phase = Phase::Final(Ending::Unfunded);
         Ok(vec![Effect::Finish])
-    }
-
-    /// `fundBy` passed without enough money: keep watching, for what does arrive must go back.
-    pub(super) fn deposit_overdue(&mut self, now_ms: u64) -> Vec<Effect> {
-        self.collect_not_before_ms = now_ms.saturating_add(super::task::WATCH_MS);
-        vec![Effect::WatchDeposit]
-    }
-
-    pub(super) fn deposit_wake_ms(&self) -> u64 {
-        self.times().fund_by_ms.max(self.collect_not_before_ms)
     }
 
     pub(super) fn open_everywhere(&self) -> Vec<Effect> {

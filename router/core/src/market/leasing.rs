@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use d402_objects::{Cid, Lease, LeaseAccept, Mode, Signed, cid_of, lease_set_root};
+use d402_objects::{Amount, Cid, Lease, LeaseAccept, Mode, Signed, cid_of, lease_set_root};
+use d402_settlement::market::account;
 use d402_wire::NodeAddress;
 
-use super::deadlines::unix_ms;
 use super::bidding::MIN_LEASE_MS;
+use super::deadlines::unix_ms;
 use super::task::RankedBid;
 use super::{Phase, Refused, Task};
 use crate::Effect;
@@ -49,7 +50,20 @@ pub struct LeaseSet {
     pub slots: Vec<Slot>,
 }
 
+impl RankedBid {
+    /// Order of preference: local penalty, price, then bid CID (nobody can choose it without changing its
+    /// bid).
+    pub(super) fn rank(&self) -> (u32, Amount, Cid) {
+        (self.penalty, self.bid.payload().price, self.bid.cid())
+    }
+}
+
 impl LeaseSet {
+    /// First moment at which an unanswered offer counts as refused.
+    pub(super) fn answer_by_ms(&self) -> u64 {
+        self.since_ms.saturating_add(ACCEPT_MS)
+    }
+
     pub(super) fn offers(&self, which: impl Fn(&Slot) -> bool) -> Vec<Effect> {
         let set: Vec<Lease> = self.slots.iter().map(|s| s.lease.clone()).collect();
         self.slots
@@ -65,12 +79,7 @@ impl Task {
     pub(super) fn next_lease_set(&self, now_ms: u64) -> Option<LeaseSet> {
         let intent = self.dossier.intent();
         let attempt = u8::try_from(self.sets.len()).ok()?.checked_add(1)?;
-        let attempts_allowed = match intent.mode {
-            Mode::Single => intent.max_attempts,
-            // One lease set: what a second one would mean for ranks and groups is not defined (ADR 0005).
-            Mode::Race | Mode::Quorum => 1,
-        };
-        if attempt > attempts_allowed || !self.lease_still_makes_sense(now_ms) {
+        if self.no_more.is_some() || !self.lease_may_follow(now_ms) {
             return None;
         }
         let chosen = self.choose(now_ms);
@@ -84,8 +93,12 @@ impl Task {
         self.lease_set_of(&chosen, attempt, now_ms)
     }
 
-    /// Best bids first: local penalty, price, then bid CID (nobody can choose it without changing its bid).
-    /// One per worker and wallet (threat #31), none that had a lease of this task before.
+    /// Attempts and time allow another lease set, should bids come.
+    pub(super) fn lease_may_follow(&self, now_ms: u64) -> bool {
+        self.sets.len() < usize::from(self.dossier.last_attempt()) && self.lease_still_makes_sense(now_ms)
+    }
+
+    /// Best bids first. One per worker and wallet (threat #31), none that had a lease of this task before.
     fn choose(&self, now_ms: u64) -> Vec<&RankedBid> {
         let intent = self.dossier.intent();
         let had: BTreeSet<_> = self.sets.iter().flat_map(|s| &s.slots).map(|s| s.lease.worker).collect();
@@ -94,9 +107,9 @@ impl Task {
             .iter()
             .filter(|b| b.bid.payload().valid_until_ms.get() > now_ms && !had.contains(&b.bid.payload().worker))
             .collect();
-        ranked.sort_by_key(|b| (b.penalty, b.bid.payload().price, b.bid.cid()));
+        ranked.sort_by_key(|b| b.rank());
         let mut wallets = BTreeSet::new();
-        ranked.retain(|b| wallets.insert(b.bid.payload().payout.address.clone()));
+        ranked.retain(|b| account(&b.bid.payload().payout.address).is_some_and(|wallet| wallets.insert(wallet)));
         ranked.truncate(usize::from(intent.fanout));
         ranked
     }
@@ -152,7 +165,8 @@ impl Task {
         }
     }
 
-    pub(super) fn lease(&mut self, set: LeaseSet) -> Vec<Effect> {
+    pub(super) fn lease(&mut self, set: LeaseSet, now_ms: u64) -> Vec<Effect> {
+        self.worked_ms = now_ms;
         let effects = set.offers(|_| true);
         self.sets.push(set);
         self.phase = Phase::Working;

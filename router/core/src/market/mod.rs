@@ -21,7 +21,7 @@ mod working;
 #[cfg(test)]
 mod tests;
 
-pub use bidding::{BID_WINDOW_MS, MAX_BIDS};
+pub use bidding::{BID_WINDOW_MS, MAX_BID_WINDOW_MS, MAX_BIDS, MAX_BIDS_TAKEN};
 pub use leasing::{LeaseSet, Slot, SlotState};
 pub use phase::{Ending, Phase, PhaseName};
 pub use refused::Refused;

@@ -34,6 +34,8 @@ pub enum Phase {
         ready: BTreeMap<u8, Signed<Ready>>,
         /// Validators that will not answer this round with ready.
         refused: BTreeSet<u8>,
+        /// Validators that were sent the inputs they lacked.
+        supplied: BTreeSet<u8>,
         /// When it was sent.
         since_ms: u64,
     },

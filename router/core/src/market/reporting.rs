@@ -1,10 +1,10 @@
 //! Reputation events the gateway signs, each backed by a CID that proves it.
 
-use d402_objects::{Cid, Ed25519Id, ReputationEvent, ReputationKind, SignedReceipt, Verdict};
+use d402_objects::{Cid, Ed25519Id, Outcome, ReputationEvent, ReputationKind, SignedReceipt, Verdict};
 
 use super::deadlines::unix_ms;
 use super::leasing::SlotState;
-use super::{Task, working};
+use super::Task;
 use crate::Effect;
 
 impl Task {
@@ -33,26 +33,23 @@ impl Task {
     /// At the end: paid workers, and validators whose verdict was not the one m of them reached.
     pub(super) fn final_reports(&self, receipt: &SignedReceipt, now_ms: u64) -> Vec<Effect> {
         let proof = receipt.receipt_cid();
+        let (paid, dissent) = match receipt.receipt().outcome {
+            Outcome::Paid => (true, Verdict::Reject),
+            Outcome::Rejected => (false, Verdict::Accept),
+        };
         let mut effects = Vec::new();
         for cid in &receipt.receipt().claim_cids {
-            if let Some(claim) = self.evidence.claim(cid) {
+            if paid && let Some(claim) = self.evidence.claim(cid) {
                 effects.push(self.report(claim.payload().worker, ReputationKind::Settled, proof, now_ms));
             }
-            let Some(verdicts) = self.verdicts_on(cid) else { continue };
-            for (index, verdict) in verdicts {
-                if *verdict == Verdict::Reject
-                    && let Some(offer) = self.dossier.offer_by_set_index(*index)
-                {
+            for set_index in self.gave(cid, dissent).filter(|_| paid || self.is_rejected(cid)) {
+                if let Some(offer) = self.dossier.offer_by_set_index(set_index) {
                     let subject = offer.payload().validator;
                     effects.push(self.report(subject, ReputationKind::VerdictDissent, proof, now_ms));
                 }
             }
         }
         effects
-    }
-
-    fn has_claim(&self, lease: &Cid) -> bool {
-        self.tally.values().any(|t: &working::ClaimTally| t.lease_cid == *lease)
     }
 
     fn report(&self, subject: Ed25519Id, kind: ReputationKind, evidence_cid: Cid, now_ms: u64) -> Effect {

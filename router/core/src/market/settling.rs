@@ -3,7 +3,6 @@
 use d402_objects::{Amount, Cid, Outcome, SignedReceipt};
 use d402_wire::NodeAddress;
 
-use super::task::WATCH_MS;
 use super::{Ending, Phase, Refused, Task};
 use crate::Effect;
 use crate::ports::Settled;
@@ -11,7 +10,10 @@ use crate::ports::Settled;
 impl Task {
     /// What a signed receipt leads to: the transaction, watching it, and the output it releases.
     pub(super) fn settle_effects(&self, receipt: &SignedReceipt) -> Vec<Effect> {
-        let mut effects = vec![Effect::PlanSettle { receipt: Box::new(receipt.clone()) }, Effect::WatchVault];
+        let mut effects = Vec::new();
+        if self.settled.is_none() {
+            effects.extend([Effect::PlanSettle { receipt: Box::new(receipt.clone()) }, Effect::WatchVault]);
+        }
         effects.extend(self.fetch_output(receipt));
         effects
     }
@@ -57,12 +59,18 @@ impl Task {
             return Err(Refused::Duplicate);
         }
         self.settled = Some(settled);
-        if let Phase::Settling { .. } = self.phase {
-            return Ok(self.settling_on(now_ms));
-        }
-        // Somebody else was faster. The receipt is still wanted for the bundle and the output: the sign-once
-        // rule makes the validators give the same one.
-        Ok(Vec::new())
+        Ok(match &self.phase {
+            Phase::Settling { .. } => self.settling_on(now_ms),
+            Phase::Refunding => self.end_settled(now_ms),
+            // Nobody can earn anything any more. The receipt is still wanted for the bundle and the output:
+            // the sign-once rule makes the validators give the same one.
+            Phase::Bidding { .. } | Phase::Working => self.collect_at_once(now_ms),
+            Phase::AwaitingDeposit
+            | Phase::Collecting { .. }
+            | Phase::Proposing { .. }
+            | Phase::Signing { .. }
+            | Phase::Final(_) => Vec::new(),
+        })
     }
 
     /// The output's bytes are stored.
@@ -76,7 +84,7 @@ impl Task {
             return Err(Refused::Duplicate);
         }
         self.output = Some(cid);
-        Ok(self.settling_on(now_ms))
+        Ok(if self.settled.is_some() { self.settling_on(now_ms) } else { Vec::new() })
     }
 
     /// Final once the chain settled and the output is here; without the output at `refundAfter`, when its
@@ -84,30 +92,50 @@ impl Task {
     pub(super) fn settling_on(&mut self, now_ms: u64) -> Vec<Effect> {
         let Phase::Settling { receipt } = &self.phase else { return Vec::new() };
         let receipt = receipt.clone();
-        let Some(settled) = self.settled.clone() else {
-            return if now_ms >= self.times().refund_after_ms { self.start_refund(now_ms) } else { self.settle_effects(&receipt) };
+        let over = now_ms >= self.times().refund_after_ms;
+        let waiting = match &self.settled {
+            None if over => return self.start_refund(now_ms),
+            None => true,
+            Some(settled) => {
+                let ours = settled.receipt_cid == receipt.receipt_cid();
+                let paid = receipt.receipt().outcome == Outcome::Paid;
+                ours && paid && self.output.is_none() && !over
+            }
         };
-        let paid = receipt.receipt().outcome == Outcome::Paid;
-        let waiting = paid && self.output.is_none() && now_ms < self.times().refund_after_ms;
         if waiting {
-            return self.fetch_output(&receipt).into_iter().collect();
+            let effects = self.settle_effects(&receipt);
+            return self.look_again(now_ms, effects);
         }
-        let mut effects = self.final_reports(&receipt, now_ms);
-        let ours = settled.receipt_cid == receipt.receipt_cid();
-        self.phase = Phase::Final(match (ours, paid) {
-            (false, _) => Ending::SettledElsewhere { settled },
-            (true, true) => Ending::Paid { receipt, settled, output_stored: self.output.is_some() },
-            (true, false) => Ending::Rejected { receipt, settled },
-        });
+        self.end_settled(now_ms)
+    }
+
+    /// The chain settled: by the receipt this gateway holds, or by one it never saw whole.
+    pub(super) fn end_settled(&mut self, now_ms: u64) -> Vec<Effect> {
+        let Some(settled) = self.settled.clone() else { return Vec::new() };
+        let mut effects = self.report_failures(now_ms);
+        let ours = self.signed.clone().filter(|receipt| receipt.receipt_cid() == settled.receipt_cid);
+        let ending = match ours {
+            None => Ending::SettledElsewhere { settled },
+            Some(receipt) => {
+                effects.extend(self.final_reports(&receipt, now_ms));
+                match receipt.receipt().outcome {
+                    Outcome::Paid => Ending::Paid { receipt, settled, output_stored: self.output.is_some() },
+                    Outcome::Rejected => Ending::Rejected { receipt, settled },
+                }
+            }
+        };
+        self.phase = Phase::Final(ending);
         effects.push(Effect::Finish);
         effects
     }
 
     /// `refundAfter` passed and the chain shows no settlement.
     pub(super) fn start_refund(&mut self, now_ms: u64) -> Vec<Effect> {
-        self.watched_ms = now_ms;
+        let mut effects = self.report_failures(now_ms);
+        self.begin_watching(now_ms);
         self.phase = Phase::Refunding;
-        vec![Effect::PlanSweep, Effect::WatchVault]
+        effects.extend([Effect::PlanSweep, Effect::WatchVault]);
+        effects
     }
 
     /// The vault is empty again.
@@ -117,10 +145,5 @@ impl Task {
         }
         self.phase = Phase::Final(Ending::Refunded { transaction, refunded });
         Ok(vec![Effect::Finish])
-    }
-
-    /// Next look at the chain.
-    pub(super) fn watch_wake_ms(&self) -> u64 {
-        self.watched_ms.saturating_add(WATCH_MS)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use d402_objects::{Cid, Hex32, IndexedSignature, Ready, Signed, SignedReceipt};
+use d402_objects::{Cid, Hex32, IndexedSignature, OnSilence, Ready, Signed, SignedReceipt};
 use d402_settlement::StrictEd25519;
 use d402_settlement::Verifier as _;
 use d402_settlement::market::{Decided, Dossier};
@@ -24,7 +24,13 @@ impl Task {
     pub(super) fn propose(&mut self, decided: Box<Decided>, now_ms: u64) -> Vec<Effect> {
         self.round = self.round.saturating_add(1);
         let effects = self.propose_to(&decided, |_| true);
-        self.phase = Phase::Proposing { decided, ready: BTreeMap::new(), refused: BTreeSet::new(), since_ms: now_ms };
+        self.phase = Phase::Proposing {
+            decided,
+            ready: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            supplied: BTreeSet::new(),
+            since_ms: now_ms,
+        };
         effects
     }
 
@@ -52,7 +58,9 @@ impl Task {
         let set_index = self.dossier.set_index_of(&answer.payload().validator).ok_or(Refused::Stranger)?;
         let (task_id, round) = (self.task_id(), self.round);
         let q = self.final_quorum();
-        let Phase::Proposing { decided, ready, .. } = &mut self.phase else { return Err(self.wrong_phase()) };
+        let Phase::Proposing { decided, ready, refused, .. } = &mut self.phase else {
+            return Err(self.wrong_phase());
+        };
         let payload = answer.payload();
         if payload.task_id != task_id {
             return Err(Refused::OtherTask);
@@ -67,20 +75,25 @@ impl Task {
             return Err(Refused::Duplicate);
         }
         ready.insert(set_index, answer);
+        refused.remove(&set_index);
         if ready.len() < q {
             return Ok(Vec::new());
         }
         let decided = decided.clone();
         let ready: Vec<Signed<Ready>> = ready.values().cloned().collect();
-        let signatures = BTreeMap::new();
+        let signatures = self.kept.get(&decided.digest).cloned().unwrap_or_default();
         let effects = self.ask_signatures(&ready, &signatures);
         self.phase = Phase::Signing { decided, ready, signatures, since_ms: now_ms, asked: 1 };
-        Ok(effects)
+        Ok(self.settle_if_signed(now_ms).unwrap_or(effects))
     }
 
-    /// A validator lacks inputs: send them with the same proposal.
+    /// A validator lacks inputs: send them with the same proposal, once per round.
     pub(super) fn missing_seen(&mut self, set_index: u8, round: u32, cids: &[Cid]) -> Result<Vec<Effect>, Refused> {
-        self.check_round(round)?;
+        self.check_answer(set_index, round)?;
+        let Phase::Proposing { ready, supplied, .. } = &mut self.phase else { return Err(self.wrong_phase()) };
+        if ready.contains_key(&set_index) || !supplied.insert(set_index) {
+            return Err(Refused::Duplicate);
+        }
         let Phase::Proposing { decided, .. } = &self.phase else { return Err(self.wrong_phase()) };
         let objects = cids
             .iter()
@@ -93,7 +106,7 @@ impl Task {
 
     /// A validator sees another outcome, or inputs we lack. Once q cannot be reached, collect again.
     pub(super) fn proposal_refused(&mut self, set_index: u8, round: u32, now_ms: u64) -> Result<Vec<Effect>, Refused> {
-        self.check_round(round)?;
+        self.check_answer(set_index, round)?;
         let n = self.validators().len();
         let q = self.final_quorum();
         let Phase::Proposing { refused, ready, .. } = &mut self.phase else { return Err(self.wrong_phase()) };
@@ -103,19 +116,22 @@ impl Task {
         if n.saturating_sub(refused.len()) >= q {
             return Ok(Vec::new());
         }
-        Ok(self.collect_later(now_ms, now_ms))
+        Ok(self.collect_later(now_ms))
     }
 
-    fn check_round(&self, round: u32) -> Result<(), Refused> {
+    fn check_answer(&self, set_index: u8, round: u32) -> Result<(), Refused> {
         if !matches!(self.phase, Phase::Proposing { .. }) {
             return Err(self.wrong_phase());
+        }
+        if !self.validators().contains(&set_index) {
+            return Err(Refused::Stranger);
         }
         if round == self.round { Ok(()) } else { Err(Refused::StaleRound { got: round, current: self.round }) }
     }
 
     /// q did not answer in time.
     pub(super) fn proposal_overdue(&mut self, now_ms: u64) -> Vec<Effect> {
-        self.collect_later(now_ms, now_ms)
+        self.collect_later(now_ms)
     }
 
     pub(super) fn ask_signatures(&self, ready: &[Signed<Ready>], have: &BTreeMap<u8, IndexedSignature>) -> Vec<Effect> {
@@ -126,12 +142,7 @@ impl Task {
     }
 
     /// A settlement signature. It is verified here, before it counts.
-    pub(super) fn signature_seen(
-        &mut self,
-        signature: IndexedSignature,
-        now_ms: u64,
-    ) -> Result<Vec<Effect>, Refused> {
-        let m = usize::from(self.dossier.set().m());
+    pub(super) fn signature_seen(&mut self, signature: IndexedSignature, now_ms: u64) -> Result<Vec<Effect>, Refused> {
         let Phase::Signing { decided, signatures, .. } = &mut self.phase else { return Err(self.wrong_phase()) };
         if signatures.contains_key(&signature.set_index) {
             return Err(Refused::Duplicate);
@@ -140,21 +151,47 @@ impl Task {
             return Err(Refused::BadSignature);
         }
         signatures.insert(signature.set_index, signature);
-        if signatures.len() < m {
-            return Ok(Vec::new());
-        }
-        let Ok(receipt) = decided.signed(signatures.values().cloned().collect()) else {
-            return Err(Refused::BadSignature);
-        };
-        let receipt = Box::new(receipt);
-        Ok(self.start_settling(receipt, now_ms))
+        Ok(self.settle_if_signed(now_ms).unwrap_or_default())
     }
 
-    /// Signatures are missing: ask again, and after [`MAX_ASKS`] begin anew.
+    /// Signatures the chain asks for at this time (spec §3.1).
+    fn needed(&self, now_ms: u64) -> usize {
+        let set = self.dossier.set();
+        match self.dossier.intent().on_silence {
+            OnSilence::Majority if now_ms >= self.times().settle_by_ms => usize::from(set.n() >> 1).saturating_add(1),
+            OnSilence::Majority | OnSilence::Refund => usize::from(set.m()),
+        }
+    }
+
+    /// Enough signatures are there: the receipt goes to the chain.
+    fn settle_if_signed(&mut self, now_ms: u64) -> Option<Vec<Effect>> {
+        let Phase::Signing { decided, signatures, .. } = &self.phase else { return None };
+        if signatures.len() < self.needed(now_ms) {
+            return None;
+        }
+        // Ascending by index and verified, so this always is a carrier.
+        let receipt = decided.signed(signatures.values().cloned().collect()).ok()?;
+        Some(self.start_settling(Box::new(receipt), now_ms))
+    }
+
+    /// Signatures are missing: ask again, and after [`MAX_ASKS`] begin anew. What was signed is kept, because
+    /// nobody signs twice; and the chain is looked at, because payees hold signatures too and may settle.
     pub(super) fn signing_overdue(&mut self, now_ms: u64) -> Vec<Effect> {
-        let Phase::Signing { ready, signatures, since_ms, asked, .. } = &mut self.phase else { return Vec::new() };
+        if let Some(effects) = self.settle_if_signed(now_ms) {
+            return effects;
+        }
+        let most_kept = self.validators().len();
+        let Phase::Signing { decided, ready, signatures, since_ms, asked } = &mut self.phase else {
+            return Vec::new();
+        };
         if *asked >= MAX_ASKS {
-            return self.collect_later(now_ms, now_ms);
+            let room = self.kept.len() < most_kept || self.kept.contains_key(&decided.digest);
+            if room && !signatures.is_empty() {
+                self.kept.insert(decided.digest, signatures.clone());
+            }
+            let mut effects = self.collect_later(now_ms);
+            effects.push(Effect::WatchVault);
+            return effects;
         }
         *asked = asked.saturating_add(1);
         *since_ms = now_ms;
@@ -162,11 +199,11 @@ impl Task {
         self.ask_signatures(&ready, &signatures)
     }
 
-    pub(super) fn start_settling(&mut self, receipt: Box<SignedReceipt>, now_ms: u64) -> Vec<Effect> {
-        self.watched_ms = now_ms;
-        let effects = self.settle_effects(&receipt);
-        self.phase = Phase::Settling { receipt };
-        effects
+    fn start_settling(&mut self, receipt: Box<SignedReceipt>, now_ms: u64) -> Vec<Effect> {
+        self.signed = Some(receipt.clone());
+        self.phase = Phase::Settling { receipt: receipt.clone() };
+        self.begin_watching(now_ms);
+        if self.settled.is_some() { self.settling_on(now_ms) } else { self.settle_effects(&receipt) }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use d402_objects::{Bid, Cid, Hex32, NoMoreLeases, Signed};
-use d402_settlement::market::{DepositFact, Dossier, Evidence};
+use d402_objects::{Bid, Cid, Hex32, IndexedSignature, NoMoreLeases, Signed, SignedReceipt};
+use d402_settlement::market::{Decided, DepositFact, Dossier, Evidence};
 
 use super::deadlines::Deadlines;
 use super::leasing::{LeaseSet, SlotState};
@@ -37,26 +37,46 @@ pub struct Task {
     pub(super) phase: Phase,
     pub(super) deposit: DepositFact,
     pub(super) bids: Vec<RankedBid>,
+    /// Bids taken so far, replaced ones included.
+    pub(super) bids_taken: usize,
+    /// Bid windows opened so far; the next is longer.
+    pub(super) windows: u32,
     pub(super) sets: Vec<LeaseSet>,
     pub(super) tally: BTreeMap<Cid, ClaimTally>,
     pub(super) evidence: Evidence,
     pub(super) no_more: Option<NoMoreLeases>,
     /// Nothing is collected before this moment, ms: set when a collection was not conclusive.
     pub(super) collect_not_before_ms: u64,
-    /// Last look at the chain in `Settling` and `Refunding`, ms.
+    /// Everything that was due in `Working` up to this moment was done, ms.
+    pub(super) worked_ms: u64,
+    /// When the chain was last looked at in a phase that waits for it, ms.
     pub(super) watched_ms: u64,
+    /// Looks since the phase began; the pause before the next grows with them.
+    pub(super) looks: u32,
     /// Collections that ended without a signed receipt; the pause before the next grows with it.
     pub(super) fruitless: u32,
     /// Round of the newest proposal.
     pub(super) round: u32,
+    /// What the settlement signatures are for; the bundle is built from it.
+    pub(super) decided: Option<Box<Decided>>,
+    /// Verified settlement signatures of proposals that were given up, by digest: validators sign once, so
+    /// a later proposal of the same digest needs them.
+    pub(super) kept: BTreeMap<[u8; 32], BTreeMap<u8, IndexedSignature>>,
+    /// The receipt, once enough validators signed it.
+    pub(super) signed: Option<Box<SignedReceipt>>,
+    /// What the chain executed, whoever sent it.
     pub(super) settled: Option<Settled>,
     pub(super) output: Option<Cid>,
     pub(super) reported: BTreeSet<Cid>,
 }
 
-/// Pause of a watcher of the chain between two wake-ups, ms: the engine polls faster on its own, this is
-/// the safety net after a crash.
-pub(super) const WATCH_MS: u64 = 5_000;
+/// First pause between two wake-ups that look at the chain, ms: the engine polls faster on its own, this is
+/// the safety net after a crash. It doubles, so that a dead chain does not fill the journal.
+const WATCH_MS: u64 = 5_000;
+/// Longest pause while money is expected, ms.
+const MAX_WATCH_MS: u64 = 60_000;
+/// Longest pause while only the sweep is left, which has no deadline, ms.
+const MAX_SWEEP_WATCH_MS: u64 = 600_000;
 
 impl Task {
     /// A task whose payment was verified and is about to be submitted.
@@ -70,14 +90,21 @@ impl Task {
             phase: Phase::AwaitingDeposit,
             deposit: DepositFact::None,
             bids: Vec::new(),
+            bids_taken: 0,
+            windows: 0,
             sets: Vec::new(),
             tally: BTreeMap::new(),
             evidence,
             no_more: None,
             collect_not_before_ms: 0,
+            worked_ms: now_ms,
             watched_ms: now_ms,
+            looks: 0,
             fruitless: 0,
             round: 0,
+            decided: None,
+            kept: BTreeMap::new(),
+            signed: None,
             settled: None,
             output: None,
             reported: BTreeSet::new(),
@@ -118,19 +145,18 @@ impl Task {
         if now_ms < self.wake_at_ms().unwrap_or(u64::MAX) {
             return Err(Refused::NothingDue);
         }
-        if now_ms >= self.times().refund_after_ms && !self.settlement_is_known() {
-            return Ok(self.start_refund(now_ms));
+        if now_ms >= self.give_up_ms() {
+            return Ok(if self.settled.is_some() { self.end_settled(now_ms) } else { self.start_refund(now_ms) });
         }
-        self.watched_ms = now_ms;
         match self.phase {
-            Phase::AwaitingDeposit => Ok(self.deposit_overdue(now_ms)),
+            Phase::AwaitingDeposit => Ok(self.look_again(now_ms, vec![Effect::WatchDeposit])),
             Phase::Bidding { .. } => Ok(self.bid_window_over(now_ms)),
             Phase::Working => Ok(self.work_on(now_ms)),
             Phase::Collecting { .. } => Ok(self.collect_on(now_ms)),
             Phase::Proposing { .. } => Ok(self.proposal_overdue(now_ms)),
             Phase::Signing { .. } => Ok(self.signing_overdue(now_ms)),
             Phase::Settling { .. } => Ok(self.settling_on(now_ms)),
-            Phase::Refunding => Ok(vec![Effect::PlanSweep, Effect::WatchVault]),
+            Phase::Refunding => Ok(self.look_again(now_ms, vec![Effect::PlanSweep, Effect::WatchVault])),
             Phase::Final(_) => Err(Refused::Phase { phase: PhaseName::Final }),
         }
     }
@@ -138,18 +164,16 @@ impl Task {
     /// When [`Command::Tick`] is due; `None` only when final.
     #[must_use]
     pub fn wake_at_ms(&self) -> Option<u64> {
-        let refund_at = self.times().refund_after_ms;
         let own = match &self.phase {
-            Phase::AwaitingDeposit => self.deposit_wake_ms(),
+            Phase::AwaitingDeposit | Phase::Settling { .. } | Phase::Refunding => self.watch_wake_ms(),
             Phase::Bidding { until_ms } => *until_ms,
             Phase::Working => self.work_wake_ms(),
             Phase::Collecting { since_ms, .. } => self.collect_wake_ms(*since_ms),
             Phase::Proposing { since_ms, .. } => since_ms.saturating_add(super::signing::PROPOSE_MS),
             Phase::Signing { since_ms, .. } => since_ms.saturating_add(super::signing::SIGN_MS),
-            Phase::Settling { .. } | Phase::Refunding => return Some(self.watch_wake_ms()),
             Phase::Final(_) => return None,
         };
-        Some(own.min(refund_at))
+        Some(own.min(self.give_up_ms()))
     }
 
     /// Effects still outstanding, for an engine that lost its memory.
@@ -158,10 +182,10 @@ impl Task {
         match &self.phase {
             Phase::AwaitingDeposit => vec![Effect::WatchDeposit],
             Phase::Bidding { until_ms } => self.open_and_announce(*until_ms),
-            Phase::Working => self.unanswered_offers(now_ms),
-            Phase::Collecting { .. } => self.ask_inventories(),
-            Phase::Proposing { decided, ready, .. } => {
-                self.propose_to(decided, |index| !ready.contains_key(&index))
+            Phase::Working => self.resume_work(now_ms),
+            Phase::Collecting { heard, .. } => self.resume_collecting(heard),
+            Phase::Proposing { decided, ready, refused, .. } => {
+                self.propose_to(decided, |index| !ready.contains_key(&index) && !refused.contains(&index))
             }
             Phase::Signing { ready, signatures, .. } => self.ask_signatures(ready, signatures),
             Phase::Settling { receipt } => self.settle_effects(receipt),
@@ -217,6 +241,12 @@ impl Task {
         &self.sets
     }
 
+    /// What was decided, once it is fully signed.
+    #[must_use]
+    pub fn decided(&self) -> Option<&Decided> {
+        self.decided.as_deref()
+    }
+
     /// CID of the output once its bytes are stored.
     #[must_use]
     pub fn output(&self) -> Option<Cid> {
@@ -240,7 +270,7 @@ impl Task {
     }
 
     pub(super) fn times(&self) -> Deadlines {
-        Deadlines::of(self.dossier.times())
+        Deadlines::of(&self.dossier)
     }
 
     /// q = max(m, 2f + 1) (spec §5).
@@ -252,19 +282,63 @@ impl Task {
         Refused::Phase { phase: self.phase.name() }
     }
 
-    fn settlement_is_known(&self) -> bool {
-        self.settled.is_some() || matches!(self.phase, Phase::Settling { .. } | Phase::Refunding)
+    /// When the market's own ways end: a task that is not settled is swept from `refundAfter` on; one that
+    /// somebody else settled needs no receipt of ours once no validator signs any more. `Settling` and
+    /// `Refunding` have their own exits.
+    fn give_up_ms(&self) -> u64 {
+        match self.phase {
+            Phase::Settling { .. } | Phase::Refunding | Phase::Final(_) => u64::MAX,
+            Phase::AwaitingDeposit
+            | Phase::Bidding { .. }
+            | Phase::Working
+            | Phase::Collecting { .. }
+            | Phase::Proposing { .. }
+            | Phase::Signing { .. } => {
+                let times = self.times();
+                if self.settled.is_some() { times.sign_until_ms } else { times.refund_after_ms }
+            }
+        }
+    }
+
+    /// Looks at the chain again, the next time after a longer pause.
+    pub(super) fn look_again(&mut self, now_ms: u64, effects: Vec<Effect>) -> Vec<Effect> {
+        self.watched_ms = now_ms;
+        self.looks = self.looks.saturating_add(1);
+        effects
+    }
+
+    /// A phase that waits for the chain begins.
+    pub(super) fn begin_watching(&mut self, now_ms: u64) {
+        self.watched_ms = now_ms;
+        self.looks = 0;
+    }
+
+    fn watch_wake_ms(&self) -> u64 {
+        let longest = if matches!(self.phase, Phase::Refunding) { MAX_SWEEP_WATCH_MS } else { MAX_WATCH_MS };
+        let pause = WATCH_MS.checked_shl(self.looks.min(16)).unwrap_or(longest).min(longest);
+        self.watched_ms.saturating_add(pause)
     }
 
     pub(super) fn validators(&self) -> std::ops::Range<u8> {
         0..self.dossier.set().n()
     }
 
-    /// Leases nobody has answered yet.
-    fn unanswered_offers(&self, _now_ms: u64) -> Vec<Effect> {
-        self.sets
-            .last()
-            .map(|set| set.offers(|slot| slot.state == SlotState::Offered))
-            .unwrap_or_default()
+    /// The task at the validators, the notice if it was given, and the leases nobody has answered yet.
+    fn resume_work(&self, now_ms: u64) -> Vec<Effect> {
+        let mut effects = self.open_everywhere();
+        effects.extend(self.notice());
+        if let Some(set) = self.sets.last().filter(|set| now_ms < set.answer_by_ms()) {
+            effects.extend(set.offers(|slot| slot.state == SlotState::Offered));
+        }
+        effects
+    }
+
+    fn resume_collecting(&self, heard: &BTreeSet<u8>) -> Vec<Effect> {
+        let mut effects = self.open_everywhere();
+        effects.extend(self.notice());
+        effects.extend(self.ask_inventories().into_iter().filter(
+            |effect| !matches!(effect, Effect::AskInventory { set_index } if heard.contains(set_index)),
+        ));
+        effects
     }
 }

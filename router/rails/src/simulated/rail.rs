@@ -61,15 +61,6 @@ impl SimulatedRail {
         &self.client
     }
 
-    /// Tells the rail a validator set, so that the bodies it makes can publish it first. Terms carry only
-    /// the set's hash, and neither `open` nor `settle` works before the set is published. Whoever accepts
-    /// tasks calls this before [`Rail::verify`] and [`Rail::settle_body`]; the bodies keep the set from
-    /// then on, so nothing here has to survive a restart.
-    pub fn learn_set(&self, set: &ValidatorSet) {
-        self.sets
-            .remember(Hex32::from_bytes(*set.hash().as_bytes()), *set);
-    }
-
     /// Requests that make `terms` known to the chain, as far as this process can.
     fn publish_set(&self, terms: &VaultTerms) -> Option<Rpc> {
         let set = self
@@ -127,8 +118,11 @@ impl Rail for SimulatedRail {
         NETWORK
     }
 
+    // Terms carry only the set's hash, and neither `open` nor `settle` works before the set is published.
+    // The bodies made afterwards keep the set, so nothing here has to survive a restart.
     fn learn_set(&self, set: &ValidatorSet) {
-        Self::learn_set(self, set);
+        self.sets
+            .remember(Hex32::from_bytes(*set.hash().as_bytes()), *set);
     }
 
     async fn verify(
