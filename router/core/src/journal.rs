@@ -7,7 +7,7 @@ use crate::{Record, Task};
 
 /// Largest record, bytes: one peer message (an inventory with all its objects) and what wraps it. What was
 /// written must always be readable again.
-pub const MAX_RECORD_BYTES: usize = 2 * d402_wire::MAX_MESSAGE_BYTES;
+pub const MAX_RECORD_BYTES: usize = 2 * d402_wire::peer::MAX_MESSAGE_BYTES;
 
 /// Why a journal gives no task. Always our bug or a damaged database: alert, never guess.
 #[derive(Debug, thiserror::Error)]

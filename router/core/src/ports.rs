@@ -129,6 +129,14 @@ pub trait TaskStore: Send + Sync + 'static {
     async fn append(&self, steps: Vec<Step>) -> Result<Vec<StepOutcome>, StoreError>;
     /// All records of a task, by `seq`; empty when unknown.
     async fn journal(&self, task_id: Cid) -> Result<Vec<Vec<u8>>, StoreError>;
+    /// What [`TaskStore::journal`] gives for each of `task_ids`, in their order; for resuming many at once.
+    async fn journals(&self, task_ids: &[Cid]) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
+        let mut journals = Vec::with_capacity(task_ids.len());
+        for task_id in task_ids {
+            journals.push(self.journal(*task_id).await?);
+        }
+        Ok(journals)
+    }
     /// Leases up to `limit` tasks whose wake-up time has come to `owner` until `lease_until_ms`, with row
     /// locks: no task goes to two owners at a time, and none twice to one owner for the same wake-up. Its
     /// holder alone gets the next wake-up, as soon as a step moved the journal on.
@@ -371,6 +379,9 @@ pub trait Rail: Send + Sync + 'static {
     /// [`Rail::settle_body`] of those terms; the bodies keep it from then on. Rails whose transactions carry
     /// the set themselves ignore it.
     fn learn_set(&self, set: &d402_settlement::ValidatorSet);
+    /// The id a payment payload has on its chain, found without looking at the chain, the terms or the
+    /// signature; `None` when malformed. A retry is recognised by it before anything is verified.
+    fn payment_id(&self, payload: &serde_json::Value) -> Option<Hex32>;
     /// Checks a payment payload against terms (304 bytes of this rail's codec) without any effect.
     async fn verify(&self, payload: &serde_json::Value, terms: &[u8]) -> Result<Result<VerifiedPayment, PaymentFault>, RailError>;
     /// Submits money bytes of a [`MoneyEffect`] (payment, settlement, sweep). Idempotent.

@@ -7,5 +7,6 @@
 //! before it is a transaction; an unpaid request writes nothing (threat #55).
 
 pub mod engine;
+pub mod http;
 
 pub use engine::{Engine, EngineConfig, EngineError, Ports};

@@ -1,5 +1,6 @@
 //! [`TaskStore`] on a database: writes by group commit, reads beside it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use crate::limits::{
     MAX_CLIENT_ID_BYTES, MAX_MONEY_BODY_BYTES, MAX_MONEY_KEY_BYTES, MAX_OUTCOME_BYTES,
     MAX_OWNER_BYTES, MAX_PAGE, MAX_RECORD_BYTES,
 };
-use crate::sql::{Database, Value};
+use crate::sql::{Database, Row, Value, parameters, pieces};
 
 /// An answer of another kind than the question.
 pub(crate) const MISMATCH: Fault = Fault::Broken("a write has the answer of another");
@@ -103,6 +104,33 @@ pub(crate) fn check_lease(owner: &str, now_ms: u64, until_ms: u64) -> Result<(),
     at_most(owner.len(), MAX_OWNER_BYTES)
 }
 
+/// Puts rows of (task, seq, record, next seq), ordered by task and seq, together as journals without holes.
+fn gather(journals: &mut BTreeMap<Cid, Vec<Vec<u8>>>, rows: Vec<Row>) -> Result<(), Fault> {
+    let mut expected: BTreeMap<Cid, u64> = BTreeMap::new();
+    for mut row in rows {
+        let task_id = to_cid(row.bytes(0)?)?;
+        let journal = match expected.insert(task_id, to_number(row.int(3)?)?) {
+            // Asked for twice, in two pieces: begin again.
+            None => {
+                journals.remove(&task_id);
+                journals.entry(task_id).or_default()
+            }
+            Some(_) => journals.entry(task_id).or_default(),
+        };
+        if u64::try_from(journal.len()).ok() != Some(to_number(row.int(1)?)?) {
+            return Err(Fault::Broken("journal has a gap"));
+        }
+        journal.push(row.take_bytes(2)?);
+    }
+    for (task_id, next_seq) in expected {
+        let length = journals.get(&task_id).map_or(0, Vec::len);
+        if u64::try_from(length).ok() != Some(next_seq) {
+            return Err(Fault::Broken("journal is shorter than its task says"));
+        }
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl TaskStore for SqlTasks {
     async fn create(&self, task: NewTask) -> Result<CreateOutcome, StoreError> {
@@ -129,25 +157,27 @@ impl TaskStore for SqlTasks {
     }
 
     async fn journal(&self, task_id: Cid) -> Result<Vec<Vec<u8>>, StoreError> {
-        let sql = "SELECT journal.seq, journal.record, tasks.next_seq FROM tasks \
-                   LEFT JOIN journal ON journal.task = tasks.ordinal WHERE tasks.task_id = $1 ORDER BY journal.seq";
-        let rows = self
-            .database
-            .read(sql, vec![Value::from(task_id.as_bytes())])
-            .await?;
-        let mut records = Vec::with_capacity(rows.len());
-        let mut next_seq = 0;
-        for (seq, mut row) in (0_i64..).zip(rows) {
-            if row.int(0)? != seq {
-                return Err(Fault::Broken("journal has a gap").into());
-            }
-            next_seq = to_number(row.int(2)?)?;
-            records.push(row.take_bytes(1)?);
+        let journals = self.journals(&[task_id]).await?;
+        Ok(journals.into_iter().next().unwrap_or_default())
+    }
+
+    async fn journals(&self, task_ids: &[Cid]) -> Result<Vec<Vec<Vec<u8>>>, StoreError> {
+        let mut journals = BTreeMap::new();
+        for piece in pieces(task_ids) {
+            let sql = format!(
+                "SELECT tasks.task_id, journal.seq, journal.record, tasks.next_seq FROM tasks \
+                 LEFT JOIN journal ON journal.task = tasks.ordinal \
+                 WHERE tasks.task_id IN ({}) ORDER BY tasks.ordinal, journal.seq",
+                parameters(piece.len()),
+            );
+            let values = piece.iter().map(|task_id| Value::from(task_id.as_bytes()));
+            let rows = self.database.read(sql, values.collect()).await?;
+            gather(&mut journals, rows)?;
         }
-        if u64::try_from(records.len()).ok() != Some(next_seq) {
-            return Err(Fault::Broken("journal is shorter than its task says").into());
-        }
-        Ok(records)
+        let taken = task_ids
+            .iter()
+            .map(|task_id| journals.get(task_id).cloned().unwrap_or_default());
+        Ok(taken.collect())
     }
 
     async fn lease_due(

@@ -55,6 +55,7 @@ suite! {
         concurrent_payments_of_one_task_make_one_task
         concurrent_payers_of_the_same_terms_make_one_task
         steps_are_read_back_in_order
+        many_journals_are_read_at_once
         of_two_writers_of_one_seq_exactly_one_wins
         a_step_behind_a_lost_one_is_lost
         a_gap_is_a_conflict

@@ -90,7 +90,7 @@ pub fn admit(
     draw: &Draw,
 ) -> Result<Admission, NotAdmitted> {
     let listing = find_listing(request, policy, catalogue)?;
-    if !request.waits() && !policy.task.allow_async {
+    if !request.waits() && !policy.allow_async {
         return Err(NotAdmitted::AsyncRefused);
     }
     let budget = budget(request, policy, listing)?;
@@ -128,12 +128,11 @@ pub fn may_still_be_redeemed(
 ) -> Result<(), NotAdmitted> {
     policy.accepts(listing)?;
     intent.payment.iter().try_for_each(|payment| check_budget(payment.budget, policy))?;
-    let choice = &policy.validators;
     let any_may_judge = match &request.validation {
-        Some(_) => choice.allow_others || choice.trusted.is_empty(),
-        None => choice.trusted.is_empty(),
+        Some(_) => policy.allow_other_validators || policy.trusted_validators.is_empty(),
+        None => policy.trusted_validators.is_empty(),
     };
-    match offers.iter().find(|o| !any_may_judge && !choice.trusted.contains(&o.payload().validator)) {
+    match offers.iter().find(|o| !any_may_judge && !policy.trusted_validators.contains(&o.payload().validator)) {
         Some(stranger) => Err(NotAdmitted::UnusableOffer(stranger.cid())),
         None => Ok(()),
     }
@@ -153,7 +152,7 @@ fn find_listing<'a>(
         return Ok(listing);
     }
     let capability =
-        request.capability_id.as_ref().or(policy.task.capability.as_ref()).ok_or(NotAdmitted::NoCapability)?;
+        request.capability_id.as_ref().or(policy.default_capability.as_ref()).ok_or(NotAdmitted::NoCapability)?;
     let mut accepted = Vec::new();
     let mut refusal = None;
     for listing in catalogue.of_capability(capability) {
@@ -184,7 +183,7 @@ fn budget(request: &TaskRequest, policy: &Policy, listing: &Listing) -> Result<A
 }
 
 fn check_budget(got: Amount, policy: &Policy) -> Result<(), NotAdmitted> {
-    let (min, max) = (policy.task.price_floor, policy.task.max_budget);
+    let (min, max) = (policy.price_floor, policy.max_budget);
     if got < min || got > max {
         return Err(NotAdmitted::Budget { got, min, max });
     }
@@ -299,11 +298,11 @@ fn intent(
     draw: &Draw,
     (input, payment, offers, threshold): (&[u8], Vec<PaymentOption>, &[Signed<ValidatorOffer>], u8),
 ) -> Result<TaskIntent, NotAdmitted> {
-    let window = request.deadline_ms.unwrap_or(policy.task.deadline_ms);
-    if window > policy.task.max_deadline_ms {
-        return Err(NotAdmitted::Deadline { got: window, max: policy.task.max_deadline_ms });
+    let window = request.deadline_ms.unwrap_or(policy.default_deadline_ms);
+    if window > policy.max_deadline_ms {
+        return Err(NotAdmitted::Deadline { got: window, max: policy.max_deadline_ms });
     }
-    let mode = request.mode.unwrap_or(policy.task.mode);
+    let mode = request.mode.unwrap_or(policy.default_mode);
     let (fanout, quorum) = fan(request, policy, mode);
     let issued_at_ms = UnixMs::new(draw.now_ms)?;
     Ok(TaskIntent {
@@ -311,7 +310,7 @@ fn intent(
         nonce: draw.nonce,
         issued_at_ms,
         deadline_ms: issued_at_ms.saturating_add_ms(window),
-        max_attempts: if mode == Mode::Single { policy.task.max_attempts } else { 1 },
+        max_attempts: if mode == Mode::Single { policy.max_attempts } else { 1 },
         gateway: draw.gateway,
         buyer: None,
         manifest_cid: listing.manifest.cid(),
@@ -330,20 +329,20 @@ fn intent(
             threshold,
         },
         payment,
-        on_silence: request.on_silence.unwrap_or(policy.task.on_silence),
+        on_silence: request.on_silence.unwrap_or(policy.default_on_silence),
         access_hash: request.access_hash.unwrap_or(draw.access_hash),
         publish: request.publish,
     })
 }
 
 fn fan(request: &TaskRequest, policy: &Policy, mode: Mode) -> (u8, u8) {
-    let fanout = || request.fanout.unwrap_or(policy.task.fanout);
+    let fanout = || request.fanout.unwrap_or(policy.default_fanout);
     match mode {
         Mode::Single => (request.fanout.unwrap_or(1), request.quorum.unwrap_or(1)),
         Mode::Race => (fanout(), request.quorum.unwrap_or(1)),
         Mode::Quorum => {
             let majority = fanout().checked_div(2).unwrap_or_default().saturating_add(1);
-            (fanout(), request.quorum.or(policy.task.quorum).unwrap_or(majority))
+            (fanout(), request.quorum.or(policy.default_quorum).unwrap_or(majority))
         }
     }
 }

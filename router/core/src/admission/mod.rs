@@ -19,6 +19,6 @@ mod validators;
 
 pub use admit::{Admission, AdmittedRail, Draw, NoPayment, RailOffer, admit, may_still_be_redeemed};
 pub use catalogue::{Catalogue, Listing};
-pub use policy::{Acceptance, DefaultTask, GatewayFee, Policy, ValidatorChoice};
+pub use policy::Policy;
 pub use refusal::{NotAdmitted, NotAccepted};
 pub use request::{RequestedValidation, TaskRequest};

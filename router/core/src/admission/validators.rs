@@ -43,7 +43,7 @@ fn named(
             catalogue
                 .offer(cid)
                 .filter(|o| job.now_ms < o.payload().expires_at_ms.get())
-                .filter(|o| policy.validators.allow_others || policy.validators.trusted.contains(&o.payload().validator))
+                .filter(|o| policy.allow_other_validators || policy.trusted_validators.contains(&o.payload().validator))
                 .cloned()
                 .ok_or(NotAdmitted::UnusableOffer(*cid))
         })
@@ -52,15 +52,15 @@ fn named(
 }
 
 fn by_policy(policy: &Policy, catalogue: &Catalogue, job: &Job<'_>) -> Result<Chosen, NotAdmitted> {
-    let choice = &policy.validators;
-    let rank = |offer: &Signed<ValidatorOffer>| choice.trusted.iter().position(|key| *key == offer.payload().validator);
+    let trusted = &policy.trusted_validators;
+    let rank = |offer: &Signed<ValidatorOffer>| trusted.iter().position(|key| *key == offer.payload().validator);
     let mut candidates: Vec<&Signed<ValidatorOffer>> = catalogue
         .judges(job.capability)
-        .filter(|offer| choice.trusted.is_empty() || rank(offer).is_some())
+        .filter(|offer| trusted.is_empty() || rank(offer).is_some())
         .filter(|offer| can_judge(offer.payload(), job))
         .collect();
     candidates.sort_by_key(|offer| (rank(offer), total_fee(offer.payload(), job), offer.cid()));
-    let want = usize::from(choice.set_size);
+    let want = usize::from(policy.validator_set_size);
     let mut chosen = Vec::with_capacity(want);
     let mut taken = Taken::default();
     for offer in candidates {
@@ -74,7 +74,7 @@ fn by_policy(policy: &Policy, catalogue: &Catalogue, job: &Job<'_>) -> Result<Ch
     if chosen.len() < want {
         return Err(NotAdmitted::TooFewValidators { got: chosen.len(), want });
     }
-    Ok((chosen, choice.threshold))
+    Ok((chosen, policy.validator_threshold))
 }
 
 fn can_judge(offer: &ValidatorOffer, job: &Job<'_>) -> bool {

@@ -71,7 +71,7 @@ impl Task {
     /// Inventories overlap: what is held under the same CID is not verified again.
     fn is_known(&self, raw: &RawEnvelope) -> bool {
         let payload = raw.0.get("payload");
-        payload.is_some_and(|payload| self.evidence.contains(&Cid::from_bytes(canonical::digest(payload))))
+        payload.is_some_and(|payload| self.evidence.contains(&Cid::from_digest(canonical::digest(payload))))
     }
 
     /// Decides as soon as enough validators were heard.

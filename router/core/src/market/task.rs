@@ -247,6 +247,12 @@ impl Task {
         self.decided.as_deref()
     }
 
+    /// Round of the newest proposal, 0 before the first.
+    #[must_use]
+    pub fn round(&self) -> u32 {
+        self.round
+    }
+
     /// CID of the output once its bytes are stored.
     #[must_use]
     pub fn output(&self) -> Option<Cid> {

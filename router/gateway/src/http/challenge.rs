@@ -140,7 +140,7 @@ pub(crate) fn write(
 
 /// x402 v2 `PaymentRequired`.
 fn payment_required(entries: &[String], frame: &Frame<'_>) -> String {
-    let error = frame.error.map_or_else(|| "PAYMENT-SIGNATURE header is required", |error| error);
+    let error = frame.error.unwrap_or("PAYMENT-SIGNATURE header is required");
     format!(
         r#"{{"accepts":[{}],"error":{},"extensions":{{"payment-identifier":{{"info":{{"required":false}},"schema":{{}}}}}},"resource":{{"description":"Bounded work, paid on delivery.","mimeType":"application/json","url":{}}},"x402Version":2}}"#,
         entries.join(","),

@@ -3,6 +3,7 @@
 //! Unpaid requests read this view and nothing else. Invariant: nothing in it that did not verify.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use d402_core::admission::{Catalogue, Listing};
@@ -70,6 +71,7 @@ pub(crate) struct DirectoryView {
     current: RwLock<Arc<View>>,
     known: Mutex<Known>,
     reading: tokio::sync::Mutex<()>,
+    refreshing: AtomicBool,
 }
 
 impl DirectoryView {
@@ -79,6 +81,7 @@ impl DirectoryView {
             current: RwLock::new(Arc::new(View::default())),
             known: Mutex::new(Known::default()),
             reading: tokio::sync::Mutex::new(()),
+            refreshing: AtomicBool::new(false),
         }
     }
 
@@ -93,12 +96,13 @@ impl DirectoryView {
             return Ok(current);
         }
         if age < STALE_MS && current.read_ms > 0 {
-            if self.reading.try_lock().is_ok() {
+            if !self.refreshing.swap(true, Ordering::AcqRel) {
                 let this = Arc::clone(self);
                 tokio::spawn(async move {
                     if let Err(error) = this.read(now_ms).await {
                         tracing::warn!(%error, "directory is not read");
                     }
+                    this.refreshing.store(false, Ordering::Release);
                 });
             }
             return Ok(current);

@@ -31,7 +31,7 @@ pub(crate) enum HttpError {
     #[error("input does not fit the capability's schema")]
     InputSchema { instance_path: String, schema_path: String },
     #[error("not admitted")]
-    NotAdmitted(#[from] NotAdmitted),
+    NotAdmitted(Box<NotAdmitted>),
     #[error("challenge is too large")]
     ChallengeTooLarge,
     #[error("unknown task")]
@@ -48,8 +48,6 @@ pub(crate) enum HttpError {
     AlreadyPaid { task_id: Cid, status: &'static str },
     #[error("client id names another task")]
     ClientIdTaken { task_id: Cid },
-    #[error("payment is not known yet")]
-    PaymentUnknown,
     #[error("rate limited")]
     RateLimited { retry_after_s: u64 },
     #[error("overloaded")]
@@ -59,13 +57,31 @@ pub(crate) enum HttpError {
     #[error("not a gateway")]
     NotAGateway { gateways: Vec<String> },
     #[error("store")]
-    Store(#[from] StoreError),
+    Store(#[source] Box<StoreError>),
     #[error("engine")]
-    Engine(#[from] EngineError),
+    Engine(#[source] Box<EngineError>),
     #[error("rail")]
     Rail(#[from] RailError),
     #[error("internal")]
     Internal { what: &'static str },
+}
+
+impl From<NotAdmitted> for HttpError {
+    fn from(refusal: NotAdmitted) -> Self {
+        Self::NotAdmitted(Box::new(refusal))
+    }
+}
+
+impl From<StoreError> for HttpError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+impl From<EngineError> for HttpError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(Box::new(error))
+    }
 }
 
 /// Status, type, title, detail and typed members of a problem.
@@ -146,7 +162,6 @@ impl HttpError {
             Self::NoReceipt { task_id, status } => problem(S::GONE, "no-receipt", "No receipt", "The task ended without a signed receipt here.").with("taskId", task_id.to_string()).with("taskStatus", status),
             Self::AlreadyPaid { task_id, status } => problem(S::CONFLICT, "already-paid", "Already paid", "Another payment funds these terms; this one was not submitted.").with("taskId", task_id.to_string()).with("taskStatus", status),
             Self::ClientIdTaken { task_id } => problem(S::CONFLICT, "payment-identifier-conflict", "Identifier taken", "This payment identifier or idempotency key names another request.").with("taskId", task_id.to_string()),
-            Self::PaymentUnknown => problem(S::SERVICE_UNAVAILABLE, "settlement-pending", "Payment pending", "The chain's answer is not known yet. Send the same request again; do not pay again.").retry_after(1),
             Self::RateLimited { retry_after_s } => problem(S::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", "Slow down.").retry_after(retry_after_s),
             Self::Overloaded => problem(S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", "Too many requests are in progress.").retry_after(1),
             Self::TimedOut => problem(S::GATEWAY_TIMEOUT, "timed-out", "Timed out", "The request took too long. If it carried a payment, send the same request again."),

@@ -75,9 +75,10 @@ pub(crate) fn access_hash(token: &str) -> Hex32 {
 }
 
 fn derive(root: &[u8; 32], label: &[u8], kid: &[u8]) -> HmacSha256 {
-    let mut key = [0u8; 32];
+    // One block of SHA-256: what HMAC takes without hashing or padding it.
+    let mut key = [0u8; 64];
     let hkdf = Hkdf::<Sha256>::new(None, root);
-    // 32 bytes of output and a short key are always possible.
+    // HKDF fails above 255 blocks of output only.
     let _always_fits = hkdf.expand_multi_info(&[label, &[0], kid], &mut key);
     HmacSha256::new(&key.into())
 }

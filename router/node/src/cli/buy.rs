@@ -19,7 +19,7 @@ use crate::keys;
 
 /// Checks terms and address before it pays, and the bundle after.
 #[derive(Args)]
-pub struct BuyArgs {
+pub(super) struct BuyArgs {
     /// Page to turn into Markdown; short for `--capability web.page_to_markdown@1 --input '{"url": …}'`.
     url: Option<String>,
     /// Capability.

@@ -20,7 +20,7 @@ const VALID_MS: u64 = 365 * 24 * 3_600_000;
 
 /// A capability is a manifest; its author signs it, registers it under a namespace, and may deprecate it.
 #[derive(Args)]
-pub struct CapabilityArgs {
+pub(super) struct CapabilityArgs {
     #[command(subcommand)]
     command: CapabilityCommand,
 }

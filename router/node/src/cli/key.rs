@@ -11,7 +11,7 @@ use crate::keys;
 
 /// Keys are files of 64 hex digits, mode 0600.
 #[derive(Args)]
-pub struct KeyArgs {
+pub(super) struct KeyArgs {
     #[command(subcommand)]
     command: KeyCommand,
 }

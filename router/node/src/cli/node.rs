@@ -12,7 +12,7 @@ use crate::roles;
 
 /// Flags override the file; the file overrides defaults. See docs/runbooks/node.md.
 #[derive(Args)]
-pub struct NodeArgs {
+pub(super) struct NodeArgs {
     /// TOML configuration.
     #[arg(long, env = "D402_CONFIG")]
     config: Option<PathBuf>,

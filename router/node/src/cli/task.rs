@@ -9,7 +9,7 @@ use crate::buyer::GatewayClient;
 
 /// Shows what a gateway says about a task, or its result.
 #[derive(Args)]
-pub struct TaskArgs {
+pub(super) struct TaskArgs {
     /// Task CID.
     task_id: Cid,
     /// Gateway origin.

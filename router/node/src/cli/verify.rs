@@ -11,7 +11,7 @@ use super::{Failure, Output};
 
 /// Exits 0 when every link holds, 1 with the first broken link otherwise.
 #[derive(Args)]
-pub struct VerifyArgs {
+pub(super) struct VerifyArgs {
     /// Bundle file.
     file: PathBuf,
 }
@@ -21,8 +21,8 @@ pub(super) fn run(args: &VerifyArgs, output: Output) -> Result<ExitCode, Failure
     match Bundle::verify(&bytes) {
         Ok(proof) => {
             output.line(format!("{} {}", "verified".green().bold(), args.file.display()));
-            for line in proof.to_string().lines() {
-                output.line(format!("  {line}"));
+            for link in &proof.links {
+                output.line(format!("  {link}"));
             }
             output.document(&serde_json::json!({
                 "verified": true,

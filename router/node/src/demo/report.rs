@@ -91,7 +91,7 @@ impl Sold {
 pub(super) fn print(sold: &[Sold], market: &Market, rail: &str, output: Output) {
     output.heading("Who was paid");
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["task", "mode", "status", "paid", "refund", "ms"]);
     for item in sold {
         let paid: Vec<String> = item

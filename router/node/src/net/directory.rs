@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use d402_core::ports::{Clock, Directory, DirectoryEntry, MarketNetwork, StoreError, Topic};
+use d402_core::ports::{Clock, Directory, DirectoryEntry, DirectoryOutcome, MarketNetwork, StoreError, Topic};
 use d402_objects::{AnySigned, Cid};
 use d402_wire::{NodeAddress, RawEnvelope, Refusal, Request, Response};
 
@@ -30,6 +30,9 @@ pub enum Import {
     /// Expired, or not valid yet.
     #[error("object is not valid now")]
     Expired,
+    /// Its signer holds as many objects here as it may.
+    #[error("too many objects of one signer")]
+    Quota,
     /// The store did not answer.
     #[error("directory store")]
     Store(#[from] StoreError),
@@ -63,7 +66,11 @@ impl DirectoryService {
     pub async fn import(&self, raw: RawEnvelope) -> Result<bool, Import> {
         let object = AnySigned::from_value(raw.0.clone())?;
         let entry = self.entry(&object, raw)?;
-        Ok(self.store.put(entry).await?)
+        match self.store.put(entry).await? {
+            DirectoryOutcome::Stored => Ok(true),
+            DirectoryOutcome::NotNewer => Ok(false),
+            DirectoryOutcome::QuotaReached => Err(Import::Quota),
+        }
     }
 
     fn entry(&self, object: &AnySigned, raw: RawEnvelope) -> Result<DirectoryEntry, Import> {

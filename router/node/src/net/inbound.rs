@@ -146,7 +146,7 @@ async fn judge_object(roles: &Roles, topic: Topic, object: RawEnvelope) -> Verdi
             }
             match roles.directory.import(object).await {
                 Ok(true) => Verdict::Accept,
-                Ok(false) | Err(super::Import::Expired | super::Import::Store(_)) => Verdict::Ignore,
+                Ok(false) | Err(super::Import::Expired | super::Import::Quota | super::Import::Store(_)) => Verdict::Ignore,
                 Err(_) => Verdict::Reject,
             }
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use d402_core::ports::MarketNetwork;
 use d402_wire::bridge::{FromBridge, MAX_FRAME_BYTES, ToBridge};
 use d402_wire::{Refusal, Request, Response};
@@ -100,11 +101,11 @@ struct Pump {
 impl Pump {
     async fn run(self, stream: UnixStream, mut frames: mpsc::Receiver<ToBridge>) {
         let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME_BYTES).new_codec();
-        let (mut sink, mut source) = Framed::new(stream, codec).split();
+        let (mut sink, mut source) = Framed::new(stream, codec).split::<Bytes>();
         let writer = async {
             while let Some(frame) = frames.recv().await {
                 let Ok(bytes) = d402_wire::encode(&frame) else { continue };
-                if sink.send(bytes.into()).await.is_err() {
+                if sink.send(Bytes::from(bytes)).await.is_err() {
                     return;
                 }
             }

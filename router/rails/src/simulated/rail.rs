@@ -125,6 +125,11 @@ impl Rail for SimulatedRail {
             .remember(Hex32::from_bytes(*set.hash().as_bytes()), *set);
     }
 
+    fn payment_id(&self, payload: &serde_json::Value) -> Option<Hex32> {
+        let Payload { payment } = Payload::deserialize(payload).ok()?;
+        payment::payment_id(&payment)
+    }
+
     async fn verify(
         &self,
         payload: &serde_json::Value,

@@ -139,6 +139,29 @@ pub(crate) async fn steps_are_read_back_in_order(home: &Home) {
     }
 }
 
+pub(crate) async fn many_journals_are_read_at_once(home: &Home) {
+    let tasks = home.store.tasks();
+    let names = names(90);
+    create_all(&*tasks, &names).await;
+    tasks
+        .append(names.iter().skip(40).map(|name| step(name, 1)).collect())
+        .await
+        .unwrap();
+    // In the order asked, unknown ones empty, one asked for twice given twice.
+    let mut asked: Vec<_> = names.iter().rev().map(|name| id(name)).collect();
+    asked.insert(7, id("unknown"));
+    asked.push(asked[0]);
+    let read = tasks.journals(&asked).await.unwrap();
+    assert_eq!(read.len(), asked.len());
+    for (task_id, journal) in asked.iter().zip(read) {
+        assert_eq!(journal, tasks.journal(*task_id).await.unwrap());
+    }
+    assert_eq!(
+        tasks.journals(&[]).await.unwrap(),
+        Vec::<Vec<Vec<u8>>>::new()
+    );
+}
+
 pub(crate) async fn of_two_writers_of_one_seq_exactly_one_wins(home: &Home) {
     home.store.tasks().create(task("a")).await.unwrap();
     for seq in 1..=40 {

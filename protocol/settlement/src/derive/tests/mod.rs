@@ -2,13 +2,19 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::too_many_lines,
     reason = "tests"
 )]
 
+mod certificates;
+mod money;
+mod properties;
+mod quorum;
+mod race;
+mod rejection;
 mod scene;
 mod single;
+mod vectors;

@@ -101,7 +101,7 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
     check_signatures(dossier, &parsed.signed_receipt, least).map_err(BrokenLink::Receipt)?;
     let decided = rederive(&evidence, &parsed.signed_receipt)?;
     let output = check_contents(&evidence, &decided, &parsed.contents)?;
-    let signers = parsed
+    let signers: Vec<u8> = parsed
         .signed_receipt
         .signatures()
         .iter()
@@ -153,7 +153,7 @@ fn evidence_links(evidence: &Evidence, bids: &[Signed<Bid>]) -> [Proven; 4] {
     ]
 }
 
-fn receipt_links(dossier: &Dossier, decided: &Decided, signers: &Vec<u8>) -> [Proven; 3] {
+fn receipt_links(dossier: &Dossier, decided: &Decided, signers: &[u8]) -> [Proven; 3] {
     [
         Proven::Arithmetic {
             owed: decided.plan.owed.get(),

@@ -1,6 +1,6 @@
 //! Writes this crate's golden vectors into the directory given as first argument. Deterministic.
 //!
-//! `cargo run -p d402-settlement --example vectors -- protocol/vectors`
+//! `cargo run -p d402-settlement --example settlement-vectors -- protocol/vectors`
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -18,6 +18,7 @@
 
 mod address;
 mod arithmetic;
+mod derive;
 #[path = "../../tests/invariants/ed25519_cases.rs"]
 mod ed25519_cases;
 mod json;
@@ -32,12 +33,13 @@ use std::path::PathBuf;
 
 fn main() {
     let directory = std::env::args_os().nth(1).map(PathBuf::from);
-    let directory = directory.expect("usage: vectors <directory>");
+    let directory = directory.expect("usage: settlement-vectors <directory>");
     let files = [
         ("terms-solana.json", terms::vectors()),
         ("vset-ed25519.json", vset::vectors()),
         ("settlement-solana.json", settlement::vectors()),
         ("arithmetic.json", arithmetic::vectors()),
+        ("derive.json", derive::vectors()),
         ("ledger.json", ledger::vectors()),
         ("vault-address.json", address::vectors()),
     ];

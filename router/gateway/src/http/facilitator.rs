@@ -1,0 +1,138 @@
+//! The x402 facilitator API for this gateway's own rails, so that stock harnesses can drive it.
+//!
+//! It moves money only as part of a task: `/settle` says what became of a payment that `POST /tasks` took, it
+//! never submits one whose task nobody knows.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use d402_core::{Ending, PhaseName};
+use d402_objects::{TaskIntent, Value, cid_of, strict};
+use d402_settlement::market::{Quote, TaskParts, address_of};
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+
+use super::error::HttpError;
+use super::limits::{Body, MAX_BODY_BYTES};
+use super::payment::settlement_response;
+use super::settle::x402_error;
+use super::{HttpState, payment::PaymentPayload};
+
+/// How long `/settle` waits for a deposit.
+const SETTLE_WAIT: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ask {
+    x402_version: u32,
+    payment_payload: PaymentPayload,
+    payment_requirements: Value,
+}
+
+fn parse(body: &[u8]) -> Result<Ask, HttpError> {
+    let malformed = HttpError::Malformed { what: "facilitator request" };
+    let Ok(value) = strict::parse_value(body, MAX_BODY_BYTES) else { return Err(malformed) };
+    match serde_json::from_value::<Ask>(value) {
+        Ok(ask) if ask.x402_version == 2 => Ok(ask),
+        Ok(_) | Err(_) => Err(malformed),
+    }
+}
+
+fn invalid(reason: &'static str) -> Response {
+    Json(json!({"isValid": false, "invalidReason": reason})).into_response()
+}
+
+/// Read-only: whether the payment would be taken for these requirements.
+pub(super) async fn verify(State(state): State<HttpState>, Body(body): Body) -> Result<Response, HttpError> {
+    let ask = parse(&body)?;
+    if ask.payment_payload.accepted != ask.payment_requirements {
+        return Ok(invalid("invalid_payment_requirements"));
+    }
+    let Some((quote, network)) = quote_of(&state, &ask.payment_requirements).await? else {
+        return Ok(invalid("invalid_payment_requirements"));
+    };
+    let rails = &state.engine().ports().rails;
+    let Some(rail) = rails.iter().find(|rail| rail.network() == network) else { return Ok(invalid("invalid_network")) };
+    rail.learn_set(&quote.set);
+    Ok(match rail.verify(&ask.payment_payload.payload, &quote.terms.encode()).await? {
+        Ok(verified) => Json(json!({"isValid": true, "payer": verified.payer})).into_response(),
+        Err(fault) => invalid(x402_error(&fault)),
+    })
+}
+
+/// The terms of an entry, recomputed from its intent; `None` when it is not one of ours or does not add up.
+async fn quote_of(state: &HttpState, requirements: &Value) -> Result<Option<(Quote, String)>, HttpError> {
+    let d402 = requirements.get("extra").and_then(|e| e.get("d402"));
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let intent = d402.and_then(|d| d.get("intent")).cloned().and_then(|i| serde_json::from_value::<TaskIntent>(i).ok());
+    let index = d402.and_then(|d| d.get("paymentIndex")).and_then(Value::as_u64).and_then(|i| u8::try_from(i).ok());
+    let terms = text(d402.and_then(|d| d.get("terms"))).and_then(|t| URL_SAFE_NO_PAD.decode(t).ok());
+    let (Some(intent), Some(index), Some(terms)) = (intent, index, terms) else { return Ok(None) };
+    let directory = &state.0.directory;
+    directory.view(state.now_ms()).await?;
+    let listing = directory.recent_listing(&intent.manifest_cid, &intent.registration_cid);
+    let offers = directory.recent_offers(&intent.validation.offer_cids);
+    let (Some(listing), Some(offers), Ok(task_id)) = (listing, offers, cid_of(&intent)) else { return Ok(None) };
+    let parts = TaskParts {
+        intent: &intent,
+        task_id,
+        manifest: &listing.manifest,
+        registration: &listing.registration,
+        offers: &offers,
+    };
+    let Ok(quote) = Quote::of(&parts, index) else { return Ok(None) };
+    let pay_to = address_of(&quote.pay_to).map(|a| a.to_string());
+    let adds_up = quote.terms.encode().as_slice() == terms.as_slice()
+        && pay_to == text(requirements.get("payTo"))
+        && intent.gateway == state.engine().gateway();
+    let network = text(requirements.get("network"));
+    Ok(network.filter(|_| adds_up).map(|network| (quote, network)))
+}
+
+pub(super) async fn settle(State(state): State<HttpState>, Body(body): Body) -> Result<Response, HttpError> {
+    let ask = parse(&body)?;
+    let network = ask.payment_requirements.get("network").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let failure = |reason: &'static str| {
+        Json(json!({"success": false, "errorReason": reason, "transaction": "", "network": network})).into_response()
+    };
+    let rails = &state.engine().ports().rails;
+    let Some(rail) = rails.iter().find(|rail| rail.network() == network) else { return Ok(failure("invalid_network")) };
+    let Some(payment_id) = rail.payment_id(&ask.payment_payload.payload) else { return Ok(failure("invalid_payload")) };
+    let Some(task_id) = state.engine().ports().store.by_payment(payment_id).await? else {
+        // Without its task the money would sit in a vault nobody works for.
+        return Ok(failure("task_required"));
+    };
+    let funded = |task: &d402_core::Task| task.phase().name() != PhaseName::AwaitingDeposit;
+    let task = state.engine().wait_for(task_id, SETTLE_WAIT, funded).await?;
+    if matches!(task.ending(), Some(Ending::Unfunded)) {
+        return Ok(failure("payment_never_settled"));
+    }
+    let mut response = settlement_response(&task);
+    if !funded(&task)
+        && let Some(members) = response.as_object_mut()
+    {
+        members.insert("success".to_owned(), Value::Bool(false));
+        members.insert("errorReason".to_owned(), Value::from("settlement_pending"));
+    }
+    Ok(Json(response).into_response())
+}
+
+pub(super) async fn supported(State(state): State<HttpState>) -> Response {
+    let kinds: Vec<Value> = state
+        .0
+        .rails
+        .iter()
+        .map(|rail| {
+            json!({
+                "x402Version": 2,
+                "scheme": "exact",
+                "network": rail.offer.network,
+                "extra": {"paymentFlow": "upfront", "name": rail.asset.name},
+            })
+        })
+        .collect();
+    Json(json!({"kinds": kinds, "extensions": ["payment-identifier"], "signers": {}})).into_response()
+}
