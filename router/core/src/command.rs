@@ -1,7 +1,8 @@
 //! What can happen to a task, and the journal record of it.
 
 use d402_objects::{
-    Amount, Bid, Cid, Hex32, IndexedSignature, Inventory, LeaseAccept, Ready, ResultClaim, Signed, ValidationReceipt,
+    Amount, Bid, Cid, Hex32, IndexedSignature, Inventory, LeaseAccept, Ready, ResultClaim, Signed,
+    ValidationReceipt,
 };
 use d402_wire::{RawDossier, RawEnvelope};
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,12 @@ use crate::ports::Settled;
 
 /// Something that happened outside. Signed objects inside are verified by their types.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "command",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 #[allow(clippy::large_enum_variant)] // commands are built once and consumed at once
 pub enum Command {
     /// The chain holds at least the budget since `at_ms`.
@@ -107,7 +113,12 @@ pub enum Command {
 
 /// One line of a task's journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "record", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "record",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 #[allow(clippy::large_enum_variant)] // one per journal line
 pub enum Record {
     /// First line: the task as it was admitted.

@@ -140,7 +140,13 @@ pub trait TaskStore: Send + Sync + 'static {
     /// Leases up to `limit` tasks whose wake-up time has come to `owner` until `lease_until_ms`, with row
     /// locks: no task goes to two owners at a time, and none twice to one owner for the same wake-up. Its
     /// holder alone gets the next wake-up, as soon as a step moved the journal on.
-    async fn lease_due(&self, owner: &str, now_ms: u64, lease_until_ms: u64, limit: u32) -> Result<Vec<Cid>, StoreError>;
+    async fn lease_due(
+        &self,
+        owner: &str,
+        now_ms: u64,
+        lease_until_ms: u64,
+        limit: u32,
+    ) -> Result<Vec<Cid>, StoreError>;
     /// Gives a lease back.
     async fn release(&self, owner: &str, task_ids: &[Cid]) -> Result<(), StoreError>;
     /// Task of a payment id.
@@ -210,7 +216,13 @@ pub trait Directory: Send + Sync + 'static {
     /// One object by CID.
     async fn get(&self, cid: Cid) -> Result<Option<DirectoryEntry>, StoreError>;
     /// Live entries of a kind, ordered by CID, after `after`, at most `limit`.
-    async fn list(&self, kind: &str, now_ms: u64, after: Option<Cid>, limit: u32) -> Result<Vec<DirectoryEntry>, StoreError>;
+    async fn list(
+        &self,
+        kind: &str,
+        now_ms: u64,
+        after: Option<Cid>,
+        limit: u32,
+    ) -> Result<Vec<DirectoryEntry>, StoreError>;
 }
 
 /// Why a peer gave no answer.
@@ -383,11 +395,19 @@ pub trait Rail: Send + Sync + 'static {
     /// signature; `None` when malformed. A retry is recognised by it before anything is verified.
     fn payment_id(&self, payload: &serde_json::Value) -> Option<Hex32>;
     /// Checks a payment payload against terms (304 bytes of this rail's codec) without any effect.
-    async fn verify(&self, payload: &serde_json::Value, terms: &[u8]) -> Result<Result<VerifiedPayment, PaymentFault>, RailError>;
+    async fn verify(
+        &self,
+        payload: &serde_json::Value,
+        terms: &[u8],
+    ) -> Result<Result<VerifiedPayment, PaymentFault>, RailError>;
     /// Submits money bytes of a [`MoneyEffect`] (payment, settlement, sweep). Idempotent.
     async fn submit(&self, body: &[u8]) -> Result<(), RailError>;
     /// Bytes that settle `terms` by a signed receipt.
-    fn settle_body(&self, terms: &[u8], receipt: &d402_objects::SignedReceipt) -> Result<Vec<u8>, RailError>;
+    fn settle_body(
+        &self,
+        terms: &[u8],
+        receipt: &d402_objects::SignedReceipt,
+    ) -> Result<Vec<u8>, RailError>;
     /// Bytes that sweep `terms`.
     fn sweep_body(&self, terms: &[u8]) -> Vec<u8>;
     /// What became of a payment into `terms`.

@@ -12,6 +12,8 @@
 
 #[path = "contract/blobs.rs"]
 mod blobs;
+#[path = "contract/creation.rs"]
+mod creation;
 #[path = "contract/directory.rs"]
 mod directory;
 #[path = "contract/home.rs"]
@@ -48,12 +50,13 @@ macro_rules! suite {
 }
 
 suite! {
-    tasks:
+    creation:
         a_created_task_has_its_first_record
         what_is_taken_is_reported_payment_first_then_terms_then_client_id
         an_intent_paid_on_another_entry_is_terms_taken
         concurrent_payments_of_one_task_make_one_task
-        concurrent_payers_of_the_same_terms_make_one_task
+        concurrent_payers_of_the_same_terms_make_one_task;
+    tasks:
         steps_are_read_back_in_order
         many_journals_are_read_at_once
         of_two_writers_of_one_seq_exactly_one_wins

@@ -11,3 +11,11 @@ export function readCases(file: string, folder: URL = FOLDER): readonly unknown[
   if (cases.length === 0) throw new RangeError(`${file} holds no case`);
   return cases;
 }
+
+/** Reads a file whose cases lie in lists under names. The list `name` must hold one. */
+export function readVectors<T>(file: string, name: keyof T & string, folder: URL = FOLDER): T {
+  const read = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as T;
+  const cases: unknown = read[name];
+  if (!Array.isArray(cases) || cases.length === 0) throw new RangeError(`${file} holds no ${name}`);
+  return read;
+}

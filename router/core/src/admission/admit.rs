@@ -1,8 +1,8 @@
 //! From a request to an unsigned intent with its quotes.
 
 use d402_objects::{
-    Address, Amount, BlobRef, Caip2, Cid, Ed25519Id, Hex32, Invalid, Label, Mode, Nonce16, PaymentOption, Signed,
-    TaskIntent, UnixMs, ValidationPolicy, ValidatorOffer, canonical, cid_of,
+    Address, Amount, BlobRef, Caip2, Cid, Ed25519Id, Hex32, Invalid, Label, Mode, Nonce16,
+    PaymentOption, Signed, TaskIntent, UnixMs, ValidationPolicy, ValidatorOffer, canonical, cid_of,
 };
 use d402_settlement::market::{Quote, TaskParts, set_hash_of};
 
@@ -95,10 +95,17 @@ pub fn admit(
     }
     let budget = budget(request, policy, listing)?;
     let usable = usable_rails(request, listing, rails)?;
-    let (offers, threshold) = validators(request, policy, catalogue, listing, (&usable, draw.now_ms))?;
+    let (offers, threshold) =
+        validators(request, policy, catalogue, listing, (&usable, draw.now_ms))?;
     let payment = payments(request, policy, &usable, budget, (&offers, threshold, draw))?;
     let input = canonical::to_bytes(&request.input);
-    let intent = intent(request, policy, listing, draw, (&input, payment, &offers, threshold))?;
+    let intent = intent(
+        request,
+        policy,
+        listing,
+        draw,
+        (&input, payment, &offers, threshold),
+    )?;
     let task_id = cid_of(&intent).map_err(NotAdmitted::Encoding)?;
     let parts = TaskParts {
         intent: &intent,
@@ -109,9 +116,21 @@ pub fn admit(
     };
     let count = u8::try_from(intent.payment.len()).unwrap_or(u8::MAX);
     let rails = (0..count)
-        .map(|payment_index| Ok(AdmittedRail { payment_index, quote: Quote::of(&parts, payment_index)? }))
+        .map(|payment_index| {
+            Ok(AdmittedRail {
+                payment_index,
+                quote: Quote::of(&parts, payment_index)?,
+            })
+        })
         .collect::<Result<Vec<_>, NotAdmitted>>()?;
-    Ok(Admission { task_id, input, listing: listing.clone(), offers, rails, intent })
+    Ok(Admission {
+        task_id,
+        input,
+        listing: listing.clone(),
+        offers,
+        rails,
+        intent,
+    })
 }
 
 /// Whether terms offered a while ago still hold under the policy of now (threat #55): a challenge forged with a
@@ -127,12 +146,18 @@ pub fn may_still_be_redeemed(
     policy: &Policy,
 ) -> Result<(), NotAdmitted> {
     policy.accepts(listing)?;
-    intent.payment.iter().try_for_each(|payment| check_budget(payment.budget, policy))?;
+    intent
+        .payment
+        .iter()
+        .try_for_each(|payment| check_budget(payment.budget, policy))?;
     let any_may_judge = match &request.validation {
         Some(_) => policy.allow_other_validators || policy.trusted_validators.is_empty(),
         None => policy.trusted_validators.is_empty(),
     };
-    match offers.iter().find(|o| !any_may_judge && !policy.trusted_validators.contains(&o.payload().validator)) {
+    match offers
+        .iter()
+        .find(|o| !any_may_judge && !policy.trusted_validators.contains(&o.payload().validator))
+    {
         Some(stranger) => Err(NotAdmitted::UnusableOffer(stranger.cid())),
         None => Ok(()),
     }
@@ -144,15 +169,24 @@ fn find_listing<'a>(
     catalogue: &'a Catalogue,
 ) -> Result<&'a Listing, NotAdmitted> {
     if let Some(cid) = &request.manifest_cid {
-        let listing = catalogue.listing(cid).ok_or(NotAdmitted::UnknownCapability)?;
-        if request.capability_id.as_ref().is_some_and(|id| *id != listing.manifest.payload().capability_id) {
+        let listing = catalogue
+            .listing(cid)
+            .ok_or(NotAdmitted::UnknownCapability)?;
+        if request
+            .capability_id
+            .as_ref()
+            .is_some_and(|id| *id != listing.manifest.payload().capability_id)
+        {
             return Err(NotAdmitted::OtherCapability);
         }
         policy.accepts(listing)?;
         return Ok(listing);
     }
-    let capability =
-        request.capability_id.as_ref().or(policy.default_capability.as_ref()).ok_or(NotAdmitted::NoCapability)?;
+    let capability = request
+        .capability_id
+        .as_ref()
+        .or(policy.default_capability.as_ref())
+        .ok_or(NotAdmitted::NoCapability)?;
     let mut accepted = Vec::new();
     let mut refusal = None;
     for listing in catalogue.of_capability(capability) {
@@ -162,7 +196,13 @@ fn find_listing<'a>(
         }
     }
     // Of one author the newest; of several authors none, or a lookalike could take over a name.
-    accepted.sort_by_key(|l| std::cmp::Reverse((l.registration.payload().valid_from_ms, l.registration.payload().seq, l.manifest.cid())));
+    accepted.sort_by_key(|l| {
+        std::cmp::Reverse((
+            l.registration.payload().valid_from_ms,
+            l.registration.payload().seq,
+            l.manifest.cid(),
+        ))
+    });
     match (accepted.as_slice(), refusal) {
         ([], Some(reason)) => Err(reason.into()),
         ([], None) => Err(NotAdmitted::UnknownCapability),
@@ -171,13 +211,21 @@ fn find_listing<'a>(
             if rest.iter().all(|l| l.manifest.payload().author == author) {
                 return Ok(first);
             }
-            Err(NotAdmitted::Ambiguous { manifests: accepted.iter().take(16).map(|l| l.manifest.cid()).collect() })
+            Err(NotAdmitted::Ambiguous {
+                manifests: accepted.iter().take(16).map(|l| l.manifest.cid()).collect(),
+            })
         }
     }
 }
 
-fn budget(request: &TaskRequest, policy: &Policy, listing: &Listing) -> Result<Amount, NotAdmitted> {
-    let budget = request.budget.unwrap_or_else(|| policy.budget_for(&listing.manifest.payload().capability_id));
+fn budget(
+    request: &TaskRequest,
+    policy: &Policy,
+    listing: &Listing,
+) -> Result<Amount, NotAdmitted> {
+    let budget = request
+        .budget
+        .unwrap_or_else(|| policy.budget_for(&listing.manifest.payload().capability_id));
     check_budget(budget, policy)?;
     Ok(budget)
 }
@@ -223,15 +271,27 @@ fn validators(
     (rails, now_ms): (&[&RailOffer], u64),
 ) -> Result<Chosen, NotAdmitted> {
     let manifest = listing.manifest.payload();
-    let job = Job { capability: &manifest.capability_id, model: model(request, listing)?, rails, now_ms };
+    let job = Job {
+        capability: &manifest.capability_id,
+        model: model(request, listing)?,
+        rails,
+        now_ms,
+    };
     choose(request.validation.as_ref(), policy, catalogue, &job)
 }
 
 /// The buyer's model, or the manifest's first: authors list the strictest first.
-fn model(request: &TaskRequest, listing: &Listing) -> Result<d402_objects::ValidationModel, NotAdmitted> {
+fn model(
+    request: &TaskRequest,
+    listing: &Listing,
+) -> Result<d402_objects::ValidationModel, NotAdmitted> {
     let models = &listing.manifest.payload().validation_models;
     let asked = request.validation.as_ref().and_then(|v| v.model);
-    asked.or_else(|| models.first().copied()).ok_or(NotAdmitted::Intent(Invalid::NotDistinct { what: "validationModels" }))
+    asked
+        .or_else(|| models.first().copied())
+        .ok_or(NotAdmitted::Intent(Invalid::NotDistinct {
+            what: "validationModels",
+        }))
 }
 
 fn payments(
@@ -244,7 +304,9 @@ fn payments(
     let mut entries = Vec::with_capacity(rails.len());
     let mut unusable = Vec::new();
     for rail in rails {
-        let Some(refund_to) = request.refund_to.get(&rail.network) else { continue };
+        let Some(refund_to) = request.refund_to.get(&rail.network) else {
+            continue;
+        };
         let fees = fees_on(rail, offers);
         if fees.get().saturating_mul(2) > budget.get() {
             unusable.push((rail.network.clone(), NoPayment::FeesTooHigh { fees }));
@@ -278,7 +340,9 @@ fn fees_on(rail: &RailOffer, offers: &[Signed<ValidatorOffer>]) -> Amount {
         .iter()
         .flat_map(|o| o.payload().fees.iter())
         .filter(|f| f.network == rail.network && f.asset == rail.asset)
-        .fold(Amount::ZERO, |sum, f| sum.checked_add(f.fee).unwrap_or(Amount::MAX))
+        .fold(Amount::ZERO, |sum, f| {
+            sum.checked_add(f.fee).unwrap_or(Amount::MAX)
+        })
 }
 
 fn salt_of(draw: &Draw, rail: &RailOffer) -> Hex32 {
@@ -300,7 +364,10 @@ fn intent(
 ) -> Result<TaskIntent, NotAdmitted> {
     let window = request.deadline_ms.unwrap_or(policy.default_deadline_ms);
     if window > policy.max_deadline_ms {
-        return Err(NotAdmitted::Deadline { got: window, max: policy.max_deadline_ms });
+        return Err(NotAdmitted::Deadline {
+            got: window,
+            max: policy.max_deadline_ms,
+        });
     }
     let mode = request.mode.unwrap_or(policy.default_mode);
     let (fanout, quorum) = fan(request, policy, mode);
@@ -310,7 +377,11 @@ fn intent(
         nonce: draw.nonce,
         issued_at_ms,
         deadline_ms: issued_at_ms.saturating_add_ms(window),
-        max_attempts: if mode == Mode::Single { policy.max_attempts } else { 1 },
+        max_attempts: if mode == Mode::Single {
+            policy.max_attempts
+        } else {
+            1
+        },
         gateway: draw.gateway,
         buyer: None,
         manifest_cid: listing.manifest.cid(),
@@ -341,8 +412,14 @@ fn fan(request: &TaskRequest, policy: &Policy, mode: Mode) -> (u8, u8) {
         Mode::Single => (request.fanout.unwrap_or(1), request.quorum.unwrap_or(1)),
         Mode::Race => (fanout(), request.quorum.unwrap_or(1)),
         Mode::Quorum => {
-            let majority = fanout().checked_div(2).unwrap_or_default().saturating_add(1);
-            (fanout(), request.quorum.or(policy.default_quorum).unwrap_or(majority))
+            let majority = fanout()
+                .checked_div(2)
+                .unwrap_or_default()
+                .saturating_add(1);
+            (
+                fanout(),
+                request.quorum.or(policy.default_quorum).unwrap_or(majority),
+            )
         }
     }
 }

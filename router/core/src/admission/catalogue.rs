@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use d402_objects::{
-    CapabilityId, Cid, DeprecationRecord, Ed25519Id, Manifest, NamespaceProof, Registration, Signed, ValidatorOffer,
+    CapabilityId, Cid, DeprecationRecord, Ed25519Id, Manifest, NamespaceProof, Registration,
+    Signed, ValidatorOffer,
 };
 
 /// A capability as one author registered it.
@@ -39,11 +40,14 @@ impl Catalogue {
         registrations: Vec<Signed<Registration>>,
         now_ms: u64,
     ) -> Self {
-        let known: BTreeMap<Cid, &Signed<Manifest>> = manifests.iter().map(|m| (m.cid(), m)).collect();
+        let known: BTreeMap<Cid, &Signed<Manifest>> =
+            manifests.iter().map(|m| (m.cid(), m)).collect();
         let mut catalogue = Self::default();
         for registration in registrations {
             let terms = registration.payload();
-            let Some(manifest) = known.get(&terms.manifest_cid) else { continue };
+            let Some(manifest) = known.get(&terms.manifest_cid) else {
+                continue;
+            };
             let fits = terms.author == manifest.payload().author
                 && terms.capability_id == manifest.payload().capability_id
                 && terms.valid_from_ms.get() <= now_ms
@@ -67,7 +71,11 @@ impl Catalogue {
         }
         for (cid, listing) in &catalogue.listings {
             let capability = listing.manifest.payload().capability_id.clone();
-            catalogue.by_capability.entry(capability).or_default().push(*cid);
+            catalogue
+                .by_capability
+                .entry(capability)
+                .or_default()
+                .push(*cid);
         }
         catalogue
     }
@@ -92,10 +100,17 @@ impl Catalogue {
         let live = |p: &&Signed<NamespaceProof>| now_ms < p.payload().valid_until_ms.get();
         for listing in self.listings.values_mut() {
             let registration = listing.registration.payload();
-            let mut own = proofs.iter().filter(live).filter(|p| p.payload().namespace == registration.namespace);
+            let mut own = proofs
+                .iter()
+                .filter(live)
+                .filter(|p| p.payload().namespace == registration.namespace);
             let Some(first) = own.next() else { continue };
-            let one_wallet = own.clone().all(|p| p.payload().wallet == first.payload().wallet);
-            let named = std::iter::once(first).chain(own).any(|p| p.payload().author == registration.author);
+            let one_wallet = own
+                .clone()
+                .all(|p| p.payload().wallet == first.payload().wallet);
+            let named = std::iter::once(first)
+                .chain(own)
+                .any(|p| p.payload().author == registration.author);
             listing.namespace_proven = one_wallet && named;
         }
         self
@@ -107,14 +122,19 @@ impl Catalogue {
         let mut newest: BTreeMap<Ed25519Id, Signed<ValidatorOffer>> = BTreeMap::new();
         for offer in offers {
             let payload = offer.payload();
-            let newer = newest.get(&payload.validator).is_none_or(|o| o.payload().seq < payload.seq);
+            let newer = newest
+                .get(&payload.validator)
+                .is_none_or(|o| o.payload().seq < payload.seq);
             if newer && now_ms < payload.expires_at_ms.get() {
                 newest.insert(payload.validator, offer);
             }
         }
         for offer in newest.into_values() {
             for family in &offer.payload().families {
-                self.judges.entry(family.clone()).or_default().push(offer.cid());
+                self.judges
+                    .entry(family.clone())
+                    .or_default()
+                    .push(offer.cid());
             }
             self.offers.insert(offer.cid(), offer);
         }
@@ -134,7 +154,11 @@ impl Catalogue {
 
     /// Listings of a capability id, one per manifest.
     pub fn of_capability(&self, capability: &CapabilityId) -> impl Iterator<Item = &Listing> {
-        self.by_capability.get(capability).into_iter().flatten().filter_map(|cid| self.listings.get(cid))
+        self.by_capability
+            .get(capability)
+            .into_iter()
+            .flatten()
+            .filter_map(|cid| self.listings.get(cid))
     }
 
     /// A validator's offer.
@@ -144,8 +168,15 @@ impl Catalogue {
     }
 
     /// Offers to judge a capability, by CID.
-    pub fn judges(&self, capability: &CapabilityId) -> impl Iterator<Item = &Signed<ValidatorOffer>> {
-        self.judges.get(capability).into_iter().flatten().filter_map(|cid| self.offers.get(cid))
+    pub fn judges(
+        &self,
+        capability: &CapabilityId,
+    ) -> impl Iterator<Item = &Signed<ValidatorOffer>> {
+        self.judges
+            .get(capability)
+            .into_iter()
+            .flatten()
+            .filter_map(|cid| self.offers.get(cid))
     }
 
     /// All validator offers.

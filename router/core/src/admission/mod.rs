@@ -17,8 +17,10 @@ mod refusal;
 mod request;
 mod validators;
 
-pub use admit::{Admission, AdmittedRail, Draw, NoPayment, RailOffer, admit, may_still_be_redeemed};
+pub use admit::{
+    Admission, AdmittedRail, Draw, NoPayment, RailOffer, admit, may_still_be_redeemed,
+};
 pub use catalogue::{Catalogue, Listing};
 pub use policy::Policy;
-pub use refusal::{NotAdmitted, NotAccepted};
+pub use refusal::{NotAccepted, NotAdmitted};
 pub use request::{RequestedValidation, TaskRequest};

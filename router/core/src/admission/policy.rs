@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use d402_objects::{
-    Address, Amount, Bps, Caip2, CapabilityId, Cid, Ed25519Id, MAX_COMMISSION_BPS, Mode, Namespace, OnSilence,
+    Address, Amount, Bps, Caip2, CapabilityId, Cid, Ed25519Id, MAX_COMMISSION_BPS, Mode, Namespace,
+    OnSilence,
 };
 use serde::{Deserialize, Serialize};
 
@@ -104,10 +105,14 @@ impl Policy {
     /// [`NotAccepted`] names the first rule against it.
     pub fn accepts(&self, listing: &Listing) -> Result<(), NotAccepted> {
         let registration = listing.registration.payload();
-        if !self.accepted_manifests.is_empty() && !self.accepted_manifests.contains(&listing.manifest.cid()) {
+        if !self.accepted_manifests.is_empty()
+            && !self.accepted_manifests.contains(&listing.manifest.cid())
+        {
             return Err(NotAccepted::Manifest);
         }
-        if !self.trusted_namespaces.is_empty() && !self.trusted_namespaces.contains(&registration.namespace) {
+        if !self.trusted_namespaces.is_empty()
+            && !self.trusted_namespaces.contains(&registration.namespace)
+        {
             return Err(NotAccepted::Namespace);
         }
         if self.namespace_proof_required && !listing.namespace_proven {
@@ -115,12 +120,18 @@ impl Policy {
         }
         if self.refuse_deprecated && listing.deprecation.is_some() {
             return Err(NotAccepted::Deprecated {
-                successor: listing.deprecation.as_ref().and_then(|d| d.payload().successor),
+                successor: listing
+                    .deprecation
+                    .as_ref()
+                    .and_then(|d| d.payload().successor),
             });
         }
         let bps = registration.commission.bps.get();
         if bps > self.max_commission_bps {
-            return Err(NotAccepted::Commission { bps, max: self.max_commission_bps });
+            return Err(NotAccepted::Commission {
+                bps,
+                max: self.max_commission_bps,
+            });
         }
         Ok(())
     }
@@ -128,7 +139,10 @@ impl Policy {
     /// What a task of this capability costs when the buyer does not say.
     #[must_use]
     pub fn budget_for(&self, capability: &CapabilityId) -> Amount {
-        self.budgets.get(capability).copied().unwrap_or(self.default_budget)
+        self.budgets
+            .get(capability)
+            .copied()
+            .unwrap_or(self.default_budget)
     }
 
     /// The fee on a network, and where it goes.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use d402_objects::{Address, Amount, Caip2, CapabilityId, Cid, Hex32, Mode, OnSilence, ValidationModel};
+use d402_objects::{
+    Address, Amount, Caip2, CapabilityId, Cid, Hex32, Mode, OnSilence, ValidationModel,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -43,7 +43,10 @@ fn named(
             catalogue
                 .offer(cid)
                 .filter(|o| job.now_ms < o.payload().expires_at_ms.get())
-                .filter(|o| policy.allow_other_validators || policy.trusted_validators.contains(&o.payload().validator))
+                .filter(|o| {
+                    policy.allow_other_validators
+                        || policy.trusted_validators.contains(&o.payload().validator)
+                })
                 .cloned()
                 .ok_or(NotAdmitted::UnusableOffer(*cid))
         })
@@ -53,7 +56,11 @@ fn named(
 
 fn by_policy(policy: &Policy, catalogue: &Catalogue, job: &Job<'_>) -> Result<Chosen, NotAdmitted> {
     let trusted = &policy.trusted_validators;
-    let rank = |offer: &Signed<ValidatorOffer>| trusted.iter().position(|key| *key == offer.payload().validator);
+    let rank = |offer: &Signed<ValidatorOffer>| {
+        trusted
+            .iter()
+            .position(|key| *key == offer.payload().validator)
+    };
     let mut candidates: Vec<&Signed<ValidatorOffer>> = catalogue
         .judges(job.capability)
         .filter(|offer| trusted.is_empty() || rank(offer).is_some())
@@ -72,7 +79,10 @@ fn by_policy(policy: &Policy, catalogue: &Catalogue, job: &Job<'_>) -> Result<Ch
         }
     }
     if chosen.len() < want {
-        return Err(NotAdmitted::TooFewValidators { got: chosen.len(), want });
+        return Err(NotAdmitted::TooFewValidators {
+            got: chosen.len(),
+            want,
+        });
     }
     Ok((chosen, policy.validator_threshold))
 }
@@ -82,7 +92,10 @@ fn can_judge(offer: &ValidatorOffer, job: &Job<'_>) -> bool {
         && offer.models.contains(&job.model)
         && job.rails.iter().all(|rail| {
             offer.payouts.contains_key(&rail.network)
-                && offer.fees.iter().any(|f| f.network == rail.network && f.asset == rail.asset)
+                && offer
+                    .fees
+                    .iter()
+                    .any(|f| f.network == rail.network && f.asset == rail.asset)
         })
 }
 
@@ -90,7 +103,11 @@ fn total_fee(offer: &ValidatorOffer, job: &Job<'_>) -> u128 {
     offer
         .fees
         .iter()
-        .filter(|f| job.rails.iter().any(|rail| f.network == rail.network && f.asset == rail.asset))
+        .filter(|f| {
+            job.rails
+                .iter()
+                .any(|rail| f.network == rail.network && f.asset == rail.asset)
+        })
         .fold(0, |sum, f| sum.saturating_add(f.fee.get()))
 }
 
@@ -104,9 +121,14 @@ struct Taken {
 impl Taken {
     fn take(&mut self, offer: &ValidatorOffer) -> bool {
         let keys = [offer.validator, offer.settlement_key.ed25519];
-        let wallets: Vec<String> =
-            offer.payouts.iter().map(|(network, address)| format!("{network}/{address}")).collect();
-        if keys.iter().any(|k| self.keys.contains(k)) || wallets.iter().any(|w| self.wallets.contains(w)) {
+        let wallets: Vec<String> = offer
+            .payouts
+            .iter()
+            .map(|(network, address)| format!("{network}/{address}"))
+            .collect();
+        if keys.iter().any(|k| self.keys.contains(k))
+            || wallets.iter().any(|w| self.wallets.contains(w))
+        {
             return false;
         }
         self.keys.extend(keys);

@@ -28,24 +28,39 @@ impl Task {
 
     /// A window is open; while nobody bids the next one is longer.
     fn open_window(&mut self, now_ms: u64) -> u64 {
-        let length = BID_WINDOW_MS.checked_shl(self.windows.min(16)).unwrap_or(MAX_BID_WINDOW_MS).min(MAX_BID_WINDOW_MS);
+        let length = BID_WINDOW_MS
+            .checked_shl(self.windows.min(16))
+            .unwrap_or(MAX_BID_WINDOW_MS)
+            .min(MAX_BID_WINDOW_MS);
         self.windows = self.windows.saturating_add(1);
         // The last look at the bids is at the last moment at which a lease makes sense.
-        let last_ms = self.times().commit_by_ms.saturating_sub(MIN_LEASE_MS.saturating_add(1));
-        let until_ms = now_ms.saturating_add(length).min(last_ms.max(now_ms.saturating_add(BID_WINDOW_MS)));
+        let last_ms = self
+            .times()
+            .commit_by_ms
+            .saturating_sub(MIN_LEASE_MS.saturating_add(1));
+        let until_ms = now_ms
+            .saturating_add(length)
+            .min(last_ms.max(now_ms.saturating_add(BID_WINDOW_MS)));
         self.phase = Phase::Bidding { until_ms };
         until_ms
     }
 
     pub(super) fn open_and_announce(&self, until_ms: u64) -> Vec<Effect> {
         let mut effects = self.open_everywhere();
-        effects.push(Effect::Announce { bid_until_ms: until_ms });
+        effects.push(Effect::Announce {
+            bid_until_ms: until_ms,
+        });
         effects
     }
 
     /// The announcement of this task, for the gateway to sign.
     #[must_use]
-    pub fn announcement(&self, node_id: NodeId, addresses: Vec<Multiaddr>, bid_until_ms: u64) -> TaskAnnouncement {
+    pub fn announcement(
+        &self,
+        node_id: NodeId,
+        addresses: Vec<Multiaddr>,
+        bid_until_ms: u64,
+    ) -> TaskAnnouncement {
         let intent = self.dossier.intent();
         TaskAnnouncement {
             object_version: 1,
@@ -77,15 +92,26 @@ impl Task {
             Mode::Single | Mode::Race => 1,
             Mode::Quorum => u128::from(intent.fanout.max(1)),
         };
-        let left = payment.budget.get().saturating_sub(payment.validator_fee_cap.get());
+        let left = payment
+            .budget
+            .get()
+            .saturating_sub(payment.validator_fee_cap.get());
         let with_fee = u128::from(payment.gateway_fee_bps.get()).saturating_add(10_000);
         // budget < 2^96, so the product stays far below 2^128.
-        let work = left.saturating_mul(10_000).checked_div(with_fee).unwrap_or(0);
+        let work = left
+            .saturating_mul(10_000)
+            .checked_div(with_fee)
+            .unwrap_or(0);
         Amount::new(work.checked_div(shares).unwrap_or(0)).unwrap_or_default()
     }
 
     /// Takes a bid while bids may still lead to a lease: in the window, and later for the next attempt.
-    pub(super) fn bid_placed(&mut self, bid: Signed<Bid>, penalty: u32, now_ms: u64) -> Result<Vec<Effect>, Refused> {
+    pub(super) fn bid_placed(
+        &mut self,
+        bid: Signed<Bid>,
+        penalty: u32,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, Refused> {
         if !matches!(self.phase, Phase::Bidding { .. } | Phase::Working) || self.no_more.is_some() {
             return Err(self.wrong_phase());
         }
@@ -105,7 +131,11 @@ impl Task {
     /// One bid per worker, the newest; when all places are taken the worst one makes room for a better one.
     fn keep_bid(&mut self, new: RankedBid) -> Result<(), Refused> {
         let worker = new.bid.payload().worker;
-        if let Some(known) = self.bids.iter_mut().find(|b| b.bid.payload().worker == worker) {
+        if let Some(known) = self
+            .bids
+            .iter_mut()
+            .find(|b| b.bid.payload().worker == worker)
+        {
             if new.bid.payload().seq <= known.bid.payload().seq {
                 return Err(Refused::Duplicate);
             }
@@ -151,7 +181,9 @@ impl Task {
             return Err(Refused::Bid(BidFault::Expired));
         }
         let payee = account(&bid.payout.address).ok_or(Refused::Bid(BidFault::Payout))?;
-        if self.dossier.is_forbidden_worker_payee(&payee) || self.dossier.is_validator_key(&bid.worker) {
+        if self.dossier.is_forbidden_worker_payee(&payee)
+            || self.dossier.is_validator_key(&bid.worker)
+        {
             return Err(Refused::Bid(BidFault::Payout));
         }
         if bid.addresses.is_empty() {

@@ -25,7 +25,10 @@ const MAX_OBJECTS: usize = 1_024;
 
 impl Task {
     pub(super) fn start_collecting(&mut self, now_ms: u64) -> Vec<Effect> {
-        self.phase = Phase::Collecting { since_ms: now_ms, heard: BTreeSet::new() };
+        self.phase = Phase::Collecting {
+            since_ms: now_ms,
+            heard: BTreeSet::new(),
+        };
         self.ask_inventories()
     }
 
@@ -37,7 +40,9 @@ impl Task {
     }
 
     pub(super) fn ask_inventories(&self) -> Vec<Effect> {
-        self.validators().map(|set_index| Effect::AskInventory { set_index }).collect()
+        self.validators()
+            .map(|set_index| Effect::AskInventory { set_index })
+            .collect()
     }
 
     /// Takes every object that belongs to this task; the rest is dropped. An inventory can only add.
@@ -47,12 +52,19 @@ impl Task {
         objects: Vec<RawEnvelope>,
         now_ms: u64,
     ) -> Result<Vec<Effect>, Refused> {
-        let Phase::Collecting { heard, .. } = &mut self.phase else { return Err(self.wrong_phase()) };
+        let Phase::Collecting { heard, .. } = &mut self.phase else {
+            return Err(self.wrong_phase());
+        };
         let payload = inventory.payload();
-        if payload.task_id != self.dossier.task_id() || payload.terms_hash != self.dossier.terms_hash() {
+        if payload.task_id != self.dossier.task_id()
+            || payload.terms_hash != self.dossier.terms_hash()
+        {
             return Err(Refused::OtherTask);
         }
-        let set_index = self.dossier.set_index_of(&payload.validator).ok_or(Refused::Stranger)?;
+        let set_index = self
+            .dossier
+            .set_index_of(&payload.validator)
+            .ok_or(Refused::Stranger)?;
         // Once per collection: a validator that repeats itself adds nothing but journal.
         if !heard.insert(set_index) {
             return Err(Refused::Duplicate);
@@ -71,12 +83,17 @@ impl Task {
     /// Inventories overlap: what is held under the same CID is not verified again.
     fn is_known(&self, raw: &RawEnvelope) -> bool {
         let payload = raw.0.get("payload");
-        payload.is_some_and(|payload| self.evidence.contains(&Cid::from_digest(canonical::digest(payload))))
+        payload.is_some_and(|payload| {
+            self.evidence
+                .contains(&Cid::from_digest(canonical::digest(payload)))
+        })
     }
 
     /// Decides as soon as enough validators were heard.
     pub(super) fn collect_on(&mut self, now_ms: u64) -> Vec<Effect> {
-        let Phase::Collecting { since_ms, heard } = &self.phase else { return Vec::new() };
+        let Phase::Collecting { since_ms, heard } = &self.phase else {
+            return Vec::new();
+        };
         let waited = now_ms.saturating_sub(*since_ms);
         let all = heard.len() >= self.validators().len();
         let enough = heard.len() >= self.final_quorum() && waited >= ENOUGH_MS;
@@ -90,7 +107,11 @@ impl Task {
     }
 
     fn derive_and_propose(&mut self, now_ms: u64) -> Vec<Effect> {
-        let facts = Facts { now_ms: unix_ms(now_ms), deposit: self.deposit, paid_elsewhere: false };
+        let facts = Facts {
+            now_ms: unix_ms(now_ms),
+            deposit: self.deposit,
+            paid_elsewhere: false,
+        };
         match decide(&self.evidence, &facts) {
             Decision::Decided(decided) => self.propose(decided, now_ms),
             // More evidence may be on its way to those who were heard, so time is not the only thing that
@@ -102,11 +123,22 @@ impl Task {
     /// Back to work for a pause that grows, but never past a moment from which the rules allow more.
     pub(super) fn collect_later(&mut self, now_ms: u64) -> Vec<Effect> {
         let times = self.times();
-        let longest = if now_ms >= times.decide_from_ms { MAX_LATE_PAUSE_MS } else { MAX_PAUSE_MS };
-        let pause = MIN_PAUSE_MS.checked_shl(self.fruitless.min(16)).unwrap_or(longest).min(longest);
+        let longest = if now_ms >= times.decide_from_ms {
+            MAX_LATE_PAUSE_MS
+        } else {
+            MAX_PAUSE_MS
+        };
+        let pause = MIN_PAUSE_MS
+            .checked_shl(self.fruitless.min(16))
+            .unwrap_or(longest)
+            .min(longest);
         self.fruitless = self.fruitless.saturating_add(1);
         let turns = [times.reject_from_ms, times.decide_from_ms];
-        let next_turn = turns.into_iter().filter(|at_ms| *at_ms > now_ms).min().unwrap_or(u64::MAX);
+        let next_turn = turns
+            .into_iter()
+            .filter(|at_ms| *at_ms > now_ms)
+            .min()
+            .unwrap_or(u64::MAX);
         self.collect_not_before_ms = if now_ms >= times.sign_until_ms {
             // No validator signs any more: what is left is the refund.
             u64::MAX
@@ -119,8 +151,14 @@ impl Task {
     }
 
     pub(super) fn collect_wake_ms(&self, since_ms: u64) -> u64 {
-        let Phase::Collecting { heard, .. } = &self.phase else { return since_ms };
-        let wait = if heard.len() >= self.final_quorum() { ENOUGH_MS } else { GIVE_UP_MS };
+        let Phase::Collecting { heard, .. } = &self.phase else {
+            return since_ms;
+        };
+        let wait = if heard.len() >= self.final_quorum() {
+            ENOUGH_MS
+        } else {
+            GIVE_UP_MS
+        };
         since_ms.saturating_add(wait)
     }
 }

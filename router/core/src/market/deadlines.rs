@@ -39,7 +39,9 @@ impl Deadlines {
             settle_by_ms,
             sign_until_ms: match dossier.intent().on_silence {
                 OnSilence::Refund => settle_by_ms,
-                OnSilence::Majority => refund_after_ms.saturating_sub(STOP_BEFORE_REFUND_MS).max(settle_by_ms),
+                OnSilence::Majority => refund_after_ms
+                    .saturating_sub(STOP_BEFORE_REFUND_MS)
+                    .max(settle_by_ms),
             },
             refund_after_ms,
         }

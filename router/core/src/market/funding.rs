@@ -8,7 +8,11 @@ use crate::Effect;
 impl Task {
     /// The chain holds the budget. In time → bidding; later → the validators are asked for `Rejected`
     /// (spec §4.4b): no lease is ever given for a late deposit.
-    pub(super) fn deposit_funded(&mut self, at_ms: u64, now_ms: u64) -> Result<Vec<Effect>, Refused> {
+    pub(super) fn deposit_funded(
+        &mut self,
+        at_ms: u64,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, Refused> {
         if !matches!(self.phase, Phase::AwaitingDeposit) {
             return Err(self.wrong_phase());
         }
@@ -16,7 +20,11 @@ impl Task {
             return Ok(self.reject_for_late_money(now_ms));
         }
         self.deposit = DepositFact::OnTime;
-        Ok(if self.settled.is_some() { self.collect_at_once(now_ms) } else { self.start_bidding(now_ms) })
+        Ok(if self.settled.is_some() {
+            self.collect_at_once(now_ms)
+        } else {
+            self.start_bidding(now_ms)
+        })
     }
 
     /// Something is there, less than the budget, and `fundBy` passed: same exit as a late deposit.
@@ -47,6 +55,8 @@ impl Task {
     }
 
     pub(super) fn open_everywhere(&self) -> Vec<Effect> {
-        self.validators().map(|set_index| Effect::OpenTask { set_index }).collect()
+        self.validators()
+            .map(|set_index| Effect::OpenTask { set_index })
+            .collect()
     }
 }

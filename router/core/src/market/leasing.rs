@@ -69,7 +69,11 @@ impl LeaseSet {
         self.slots
             .iter()
             .filter(|slot| which(slot))
-            .map(|slot| Effect::OfferLease { to: slot.to.clone(), lease: Box::new(slot.lease.clone()), set: set.clone() })
+            .map(|slot| Effect::OfferLease {
+                to: slot.to.clone(),
+                lease: Box::new(slot.lease.clone()),
+                set: set.clone(),
+            })
             .collect()
     }
 }
@@ -95,28 +99,42 @@ impl Task {
 
     /// Attempts and time allow another lease set, should bids come.
     pub(super) fn lease_may_follow(&self, now_ms: u64) -> bool {
-        self.sets.len() < usize::from(self.dossier.last_attempt()) && self.lease_still_makes_sense(now_ms)
+        self.sets.len() < usize::from(self.dossier.last_attempt())
+            && self.lease_still_makes_sense(now_ms)
     }
 
     /// Best bids first. One per worker and wallet (threat #31), none that had a lease of this task before.
     fn choose(&self, now_ms: u64) -> Vec<&RankedBid> {
         let intent = self.dossier.intent();
-        let had: BTreeSet<_> = self.sets.iter().flat_map(|s| &s.slots).map(|s| s.lease.worker).collect();
+        let had: BTreeSet<_> = self
+            .sets
+            .iter()
+            .flat_map(|s| &s.slots)
+            .map(|s| s.lease.worker)
+            .collect();
         let mut ranked: Vec<&RankedBid> = self
             .bids
             .iter()
-            .filter(|b| b.bid.payload().valid_until_ms.get() > now_ms && !had.contains(&b.bid.payload().worker))
+            .filter(|b| {
+                b.bid.payload().valid_until_ms.get() > now_ms
+                    && !had.contains(&b.bid.payload().worker)
+            })
             .collect();
         ranked.sort_by_key(|b| b.rank());
         let mut wallets = BTreeSet::new();
-        ranked.retain(|b| account(&b.bid.payload().payout.address).is_some_and(|wallet| wallets.insert(wallet)));
+        ranked.retain(|b| {
+            account(&b.bid.payload().payout.address).is_some_and(|wallet| wallets.insert(wallet))
+        });
         ranked.truncate(usize::from(intent.fanout));
         ranked
     }
 
     fn lease_set_of(&self, chosen: &[&RankedBid], attempt: u8, now_ms: u64) -> Option<LeaseSet> {
         let intent = self.dossier.intent();
-        let prices: Vec<_> = chosen.iter().map(|b| (b.bid.payload().worker, b.bid.payload().price)).collect();
+        let prices: Vec<_> = chosen
+            .iter()
+            .map(|b| (b.bid.payload().worker, b.bid.payload().price))
+            .collect();
         let root = lease_set_root(&prices);
         let expires_at_ms = self.lease_expiry_ms(attempt, now_ms);
         let count = u8::try_from(chosen.len()).ok()?;
@@ -145,9 +163,18 @@ impl Task {
                 node_id: bid.node_id.to_string(),
                 addresses: bid.addresses.iter().map(ToString::to_string).collect(),
             };
-            slots.push(Slot { cid: cid_of(&lease).ok()?, lease, to, state: SlotState::Offered });
+            slots.push(Slot {
+                cid: cid_of(&lease).ok()?,
+                lease,
+                to,
+                state: SlotState::Offered,
+            });
         }
-        Some(LeaseSet { attempt, since_ms: now_ms, slots })
+        Some(LeaseSet {
+            attempt,
+            since_ms: now_ms,
+            slots,
+        })
     }
 
     /// Single: an equal share of the time left for every attempt left (threat #53). Race and quorum have one
@@ -157,9 +184,13 @@ impl Task {
         match intent.mode {
             Mode::Race | Mode::Quorum => intent.deadline_ms.get(),
             Mode::Single => {
-                let attempts_left = u64::from(intent.max_attempts.saturating_sub(attempt)).saturating_add(1);
+                let attempts_left =
+                    u64::from(intent.max_attempts.saturating_sub(attempt)).saturating_add(1);
                 let time_left = self.times().commit_by_ms.saturating_sub(now_ms);
-                let share = time_left.checked_div(attempts_left).unwrap_or(time_left).max(MIN_LEASE_MS);
+                let share = time_left
+                    .checked_div(attempts_left)
+                    .unwrap_or(time_left)
+                    .max(MIN_LEASE_MS);
                 now_ms.saturating_add(share).min(intent.deadline_ms.get())
             }
         }
@@ -192,15 +223,25 @@ impl Task {
             .ok_or(Refused::NoSuchLease)?;
         match accept {
             Some(accept) if accept.payload().task_id != task_id => return Err(Refused::OtherTask),
-            Some(accept) if accept.payload().worker != slot.lease.worker => return Err(Refused::Stranger),
+            Some(accept) if accept.payload().worker != slot.lease.worker => {
+                return Err(Refused::Stranger);
+            }
             Some(_) => slot.state = SlotState::Accepted,
             None => slot.state = SlotState::Declined,
         }
-        Ok(if accept.is_none() { self.work_on(now_ms) } else { Vec::new() })
+        Ok(if accept.is_none() {
+            self.work_on(now_ms)
+        } else {
+            Vec::new()
+        })
     }
 
     /// A worker gave its lease back. A claim it made before that still counts.
-    pub(super) fn lease_returned(&mut self, lease_cid: &Cid, now_ms: u64) -> Result<Vec<Effect>, Refused> {
+    pub(super) fn lease_returned(
+        &mut self,
+        lease_cid: &Cid,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, Refused> {
         if !matches!(self.phase, Phase::Working) {
             return Err(self.wrong_phase());
         }

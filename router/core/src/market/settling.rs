@@ -12,7 +12,12 @@ impl Task {
     pub(super) fn settle_effects(&self, receipt: &SignedReceipt) -> Vec<Effect> {
         let mut effects = Vec::new();
         if self.settled.is_none() {
-            effects.extend([Effect::PlanSettle { receipt: Box::new(receipt.clone()) }, Effect::WatchVault]);
+            effects.extend([
+                Effect::PlanSettle {
+                    receipt: Box::new(receipt.clone()),
+                },
+                Effect::WatchVault,
+            ]);
         }
         effects.extend(self.fetch_output(receipt));
         effects
@@ -26,7 +31,12 @@ impl Task {
         let claim = self.paid_claim(receipt)?;
         let output = &claim.payload().output;
         let lease = claim.payload().lease_cid;
-        let worker = self.sets.iter().flat_map(|s| &s.slots).find(|s| s.cid == lease).map(|s| s.to.clone());
+        let worker = self
+            .sets
+            .iter()
+            .flat_map(|s| &s.slots)
+            .find(|s| s.cid == lease)
+            .map(|s| s.to.clone());
         let validators = self.validators().filter_map(|i| self.validator_address(i));
         Some(Effect::FetchOutput {
             cid: output.cid,
@@ -36,11 +46,18 @@ impl Task {
         })
     }
 
-    fn paid_claim(&self, receipt: &SignedReceipt) -> Option<d402_objects::Signed<d402_objects::ResultClaim>> {
+    fn paid_claim(
+        &self,
+        receipt: &SignedReceipt,
+    ) -> Option<d402_objects::Signed<d402_objects::ResultClaim>> {
         if receipt.receipt().outcome != Outcome::Paid {
             return None;
         }
-        receipt.receipt().claim_cids.iter().find_map(|cid| self.evidence.claim(cid).cloned())
+        receipt
+            .receipt()
+            .claim_cids
+            .iter()
+            .find_map(|cid| self.evidence.claim(cid).cloned())
     }
 
     /// Where a validator is reached.
@@ -54,7 +71,11 @@ impl Task {
     }
 
     /// The chain executed a receipt: ours, or one a payee submitted before us (threat #12, #37).
-    pub(super) fn settled_seen(&mut self, settled: Settled, now_ms: u64) -> Result<Vec<Effect>, Refused> {
+    pub(super) fn settled_seen(
+        &mut self,
+        settled: Settled,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, Refused> {
         if self.settled.is_some() {
             return Err(Refused::Duplicate);
         }
@@ -75,7 +96,9 @@ impl Task {
 
     /// The output's bytes are stored.
     pub(super) fn output_stored(&mut self, cid: Cid, now_ms: u64) -> Result<Vec<Effect>, Refused> {
-        let Phase::Settling { receipt } = &self.phase else { return Err(self.wrong_phase()) };
+        let Phase::Settling { receipt } = &self.phase else {
+            return Err(self.wrong_phase());
+        };
         let expected = self.paid_claim(receipt).map(|c| c.payload().output.cid);
         if expected != Some(cid) {
             return Err(Refused::OtherTask);
@@ -84,13 +107,19 @@ impl Task {
             return Err(Refused::Duplicate);
         }
         self.output = Some(cid);
-        Ok(if self.settled.is_some() { self.settling_on(now_ms) } else { Vec::new() })
+        Ok(if self.settled.is_some() {
+            self.settling_on(now_ms)
+        } else {
+            Vec::new()
+        })
     }
 
     /// Final once the chain settled and the output is here; without the output at `refundAfter`, when its
     /// holders may drop it.
     pub(super) fn settling_on(&mut self, now_ms: u64) -> Vec<Effect> {
-        let Phase::Settling { receipt } = &self.phase else { return Vec::new() };
+        let Phase::Settling { receipt } = &self.phase else {
+            return Vec::new();
+        };
         let receipt = receipt.clone();
         let over = now_ms >= self.times().refund_after_ms;
         let waiting = match &self.settled {
@@ -111,15 +140,24 @@ impl Task {
 
     /// The chain settled: by the receipt this gateway holds, or by one it never saw whole.
     pub(super) fn end_settled(&mut self, now_ms: u64) -> Vec<Effect> {
-        let Some(settled) = self.settled.clone() else { return Vec::new() };
+        let Some(settled) = self.settled.clone() else {
+            return Vec::new();
+        };
         let mut effects = self.report_failures(now_ms);
-        let ours = self.signed.clone().filter(|receipt| receipt.receipt_cid() == settled.receipt_cid);
+        let ours = self
+            .signed
+            .clone()
+            .filter(|receipt| receipt.receipt_cid() == settled.receipt_cid);
         let ending = match ours {
             None => Ending::SettledElsewhere { settled },
             Some(receipt) => {
                 effects.extend(self.final_reports(&receipt, now_ms));
                 match receipt.receipt().outcome {
-                    Outcome::Paid => Ending::Paid { receipt, settled, output_stored: self.output.is_some() },
+                    Outcome::Paid => Ending::Paid {
+                        receipt,
+                        settled,
+                        output_stored: self.output.is_some(),
+                    },
                     Outcome::Rejected => Ending::Rejected { receipt, settled },
                 }
             }
@@ -139,11 +177,18 @@ impl Task {
     }
 
     /// The vault is empty again.
-    pub(super) fn swept_seen(&mut self, transaction: String, refunded: Amount) -> Result<Vec<Effect>, Refused> {
+    pub(super) fn swept_seen(
+        &mut self,
+        transaction: String,
+        refunded: Amount,
+    ) -> Result<Vec<Effect>, Refused> {
         if !matches!(self.phase, Phase::Refunding) {
             return Err(self.wrong_phase());
         }
-        self.phase = Phase::Final(Ending::Refunded { transaction, refunded });
+        self.phase = Phase::Final(Ending::Refunded {
+            transaction,
+            refunded,
+        });
         Ok(vec![Effect::Finish])
     }
 }

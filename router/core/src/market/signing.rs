@@ -42,7 +42,12 @@ impl Task {
     }
 
     /// `None` cannot be: what was decided is a valid receipt.
-    fn proposal(&self, decided: &Decided, set_index: u8, objects: Vec<RawEnvelope>) -> Option<Effect> {
+    fn proposal(
+        &self,
+        decided: &Decided,
+        set_index: u8,
+        objects: Vec<RawEnvelope>,
+    ) -> Option<Effect> {
         let carrier = decided.signed(Vec::new()).ok()?;
         Some(Effect::Propose {
             set_index,
@@ -54,11 +59,24 @@ impl Task {
     }
 
     /// A validator answered ready. Only answers on exactly the proposed digest and inputs count.
-    pub(super) fn ready_seen(&mut self, answer: Signed<Ready>, now_ms: u64) -> Result<Vec<Effect>, Refused> {
-        let set_index = self.dossier.set_index_of(&answer.payload().validator).ok_or(Refused::Stranger)?;
+    pub(super) fn ready_seen(
+        &mut self,
+        answer: Signed<Ready>,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, Refused> {
+        let set_index = self
+            .dossier
+            .set_index_of(&answer.payload().validator)
+            .ok_or(Refused::Stranger)?;
         let (task_id, round) = (self.task_id(), self.round);
         let q = self.final_quorum();
-        let Phase::Proposing { decided, ready, refused, .. } = &mut self.phase else {
+        let Phase::Proposing {
+            decided,
+            ready,
+            refused,
+            ..
+        } = &mut self.phase
+        else {
             return Err(self.wrong_phase());
         };
         let payload = answer.payload();
@@ -66,9 +84,14 @@ impl Task {
             return Err(Refused::OtherTask);
         }
         if payload.round != round {
-            return Err(Refused::StaleRound { got: payload.round, current: round });
+            return Err(Refused::StaleRound {
+                got: payload.round,
+                current: round,
+            });
         }
-        if payload.digest != Hex32::from_bytes(decided.digest) || payload.inputs_root != decided.inputs_root {
+        if payload.digest != Hex32::from_bytes(decided.digest)
+            || payload.inputs_root != decided.inputs_root
+        {
             return Err(Refused::OtherDigest);
         }
         if ready.contains_key(&set_index) {
@@ -83,33 +106,61 @@ impl Task {
         let ready: Vec<Signed<Ready>> = ready.values().cloned().collect();
         let signatures = self.kept.get(&decided.digest).cloned().unwrap_or_default();
         let effects = self.ask_signatures(&ready, &signatures);
-        self.phase = Phase::Signing { decided, ready, signatures, since_ms: now_ms, asked: 1 };
+        self.phase = Phase::Signing {
+            decided,
+            ready,
+            signatures,
+            since_ms: now_ms,
+            asked: 1,
+        };
         Ok(self.settle_if_signed(now_ms).unwrap_or(effects))
     }
 
     /// A validator lacks inputs: send them with the same proposal, once per round.
-    pub(super) fn missing_seen(&mut self, set_index: u8, round: u32, cids: &[Cid]) -> Result<Vec<Effect>, Refused> {
+    pub(super) fn missing_seen(
+        &mut self,
+        set_index: u8,
+        round: u32,
+        cids: &[Cid],
+    ) -> Result<Vec<Effect>, Refused> {
         self.check_answer(set_index, round)?;
-        let Phase::Proposing { ready, supplied, .. } = &mut self.phase else { return Err(self.wrong_phase()) };
+        let Phase::Proposing {
+            ready, supplied, ..
+        } = &mut self.phase
+        else {
+            return Err(self.wrong_phase());
+        };
         if ready.contains_key(&set_index) || !supplied.insert(set_index) {
             return Err(Refused::Duplicate);
         }
-        let Phase::Proposing { decided, .. } = &self.phase else { return Err(self.wrong_phase()) };
+        let Phase::Proposing { decided, .. } = &self.phase else {
+            return Err(self.wrong_phase());
+        };
         let objects = cids
             .iter()
             .take(MAX_MISSING)
             .filter_map(|cid| self.evidence.get(cid))
             .map(|object| RawEnvelope(object.to_value()))
             .collect();
-        Ok(self.proposal(decided, set_index, objects).into_iter().collect())
+        Ok(self
+            .proposal(decided, set_index, objects)
+            .into_iter()
+            .collect())
     }
 
     /// A validator sees another outcome, or inputs we lack. Once q cannot be reached, collect again.
-    pub(super) fn proposal_refused(&mut self, set_index: u8, round: u32, now_ms: u64) -> Result<Vec<Effect>, Refused> {
+    pub(super) fn proposal_refused(
+        &mut self,
+        set_index: u8,
+        round: u32,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, Refused> {
         self.check_answer(set_index, round)?;
         let n = self.validators().len();
         let q = self.final_quorum();
-        let Phase::Proposing { refused, ready, .. } = &mut self.phase else { return Err(self.wrong_phase()) };
+        let Phase::Proposing { refused, ready, .. } = &mut self.phase else {
+            return Err(self.wrong_phase());
+        };
         if ready.contains_key(&set_index) || !refused.insert(set_index) {
             return Err(Refused::Duplicate);
         }
@@ -126,7 +177,14 @@ impl Task {
         if !self.validators().contains(&set_index) {
             return Err(Refused::Stranger);
         }
-        if round == self.round { Ok(()) } else { Err(Refused::StaleRound { got: round, current: self.round }) }
+        if round == self.round {
+            Ok(())
+        } else {
+            Err(Refused::StaleRound {
+                got: round,
+                current: self.round,
+            })
+        }
     }
 
     /// q did not answer in time.
@@ -134,16 +192,34 @@ impl Task {
         self.collect_later(now_ms)
     }
 
-    pub(super) fn ask_signatures(&self, ready: &[Signed<Ready>], have: &BTreeMap<u8, IndexedSignature>) -> Vec<Effect> {
+    pub(super) fn ask_signatures(
+        &self,
+        ready: &[Signed<Ready>],
+        have: &BTreeMap<u8, IndexedSignature>,
+    ) -> Vec<Effect> {
         self.validators()
             .filter(|index| !have.contains_key(index))
-            .map(|set_index| Effect::AskSignature { set_index, ready: ready.to_vec() })
+            .map(|set_index| Effect::AskSignature {
+                set_index,
+                ready: ready.to_vec(),
+            })
             .collect()
     }
 
     /// A settlement signature. It is verified here, before it counts.
-    pub(super) fn signature_seen(&mut self, signature: IndexedSignature, now_ms: u64) -> Result<Vec<Effect>, Refused> {
-        let Phase::Signing { decided, signatures, .. } = &mut self.phase else { return Err(self.wrong_phase()) };
+    pub(super) fn signature_seen(
+        &mut self,
+        signature: IndexedSignature,
+        now_ms: u64,
+    ) -> Result<Vec<Effect>, Refused> {
+        let Phase::Signing {
+            decided,
+            signatures,
+            ..
+        } = &mut self.phase
+        else {
+            return Err(self.wrong_phase());
+        };
         if signatures.contains_key(&signature.set_index) {
             return Err(Refused::Duplicate);
         }
@@ -158,19 +234,30 @@ impl Task {
     fn needed(&self, now_ms: u64) -> usize {
         let set = self.dossier.set();
         match self.dossier.intent().on_silence {
-            OnSilence::Majority if now_ms >= self.times().settle_by_ms => usize::from(set.n() >> 1).saturating_add(1),
+            OnSilence::Majority if now_ms >= self.times().settle_by_ms => {
+                usize::from(set.n() >> 1).saturating_add(1)
+            }
             OnSilence::Majority | OnSilence::Refund => usize::from(set.m()),
         }
     }
 
     /// Enough signatures are there: the receipt goes to the chain.
     fn settle_if_signed(&mut self, now_ms: u64) -> Option<Vec<Effect>> {
-        let Phase::Signing { decided, signatures, .. } = &self.phase else { return None };
+        let Phase::Signing {
+            decided,
+            signatures,
+            ..
+        } = &self.phase
+        else {
+            return None;
+        };
         if signatures.len() < self.needed(now_ms) {
             return None;
         }
         // Ascending by index and verified, so this always is a carrier.
-        let receipt = decided.signed(signatures.values().cloned().collect()).ok()?;
+        let receipt = decided
+            .signed(signatures.values().cloned().collect())
+            .ok()?;
         Some(self.start_settling(Box::new(receipt), now_ms))
     }
 
@@ -181,7 +268,14 @@ impl Task {
             return effects;
         }
         let most_kept = self.validators().len();
-        let Phase::Signing { decided, ready, signatures, since_ms, asked } = &mut self.phase else {
+        let Phase::Signing {
+            decided,
+            ready,
+            signatures,
+            since_ms,
+            asked,
+        } = &mut self.phase
+        else {
             return Vec::new();
         };
         if *asked >= MAX_ASKS {
@@ -201,14 +295,24 @@ impl Task {
 
     fn start_settling(&mut self, receipt: Box<SignedReceipt>, now_ms: u64) -> Vec<Effect> {
         self.signed = Some(receipt.clone());
-        self.phase = Phase::Settling { receipt: receipt.clone() };
+        self.phase = Phase::Settling {
+            receipt: receipt.clone(),
+        };
         self.begin_watching(now_ms);
-        if self.settled.is_some() { self.settling_on(now_ms) } else { self.settle_effects(&receipt) }
+        if self.settled.is_some() {
+            self.settling_on(now_ms)
+        } else {
+            self.settle_effects(&receipt)
+        }
     }
 }
 
 fn verifies(dossier: &Dossier, digest: &[u8; 32], signature: &IndexedSignature) -> bool {
-    let Some(key) = dossier.set().key(signature.set_index) else { return false };
-    let Ok(bytes) = signature.signature.to_array::<64>() else { return false };
+    let Some(key) = dossier.set().key(signature.set_index) else {
+        return false;
+    };
+    let Ok(bytes) = signature.signature.to_array::<64>() else {
+        return false;
+    };
     StrictEd25519.verify(&key, digest, &bytes)
 }

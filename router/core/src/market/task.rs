@@ -118,24 +118,39 @@ impl Task {
     /// [`Refused`], and then nothing changed.
     pub fn apply(&mut self, command: Command, now_ms: u64) -> Result<Vec<Effect>, Refused> {
         if let Phase::Final(_) = self.phase {
-            return Err(Refused::Phase { phase: PhaseName::Final });
+            return Err(Refused::Phase {
+                phase: PhaseName::Final,
+            });
         }
         match command {
             Command::DepositFunded { at_ms } => self.deposit_funded(at_ms, now_ms),
             Command::DepositShort => self.deposit_short(now_ms),
             Command::DepositImpossible => self.deposit_impossible(),
             Command::BidPlaced { bid, penalty } => self.bid_placed(bid, penalty, now_ms),
-            Command::LeaseAccepted { accept } => self.lease_answered(&accept.payload().lease_cid, Some(&accept), now_ms),
+            Command::LeaseAccepted { accept } => {
+                self.lease_answered(&accept.payload().lease_cid, Some(&accept), now_ms)
+            }
             Command::LeaseDeclined { lease_cid } => self.lease_answered(&lease_cid, None, now_ms),
             Command::LeaseReturned { lease_cid } => self.lease_returned(&lease_cid, now_ms),
             Command::ReceiptSeen { receipt, claim } => self.receipt_seen(&receipt, &claim, now_ms),
-            Command::InventorySeen { inventory, objects } => self.inventory_seen(&inventory, objects, now_ms),
+            Command::InventorySeen { inventory, objects } => {
+                self.inventory_seen(&inventory, objects, now_ms)
+            }
             Command::ReadySeen { ready } => self.ready_seen(ready, now_ms),
-            Command::MissingSeen { set_index, round, cids } => self.missing_seen(set_index, round, &cids),
-            Command::ProposalRefused { set_index, round } => self.proposal_refused(set_index, round, now_ms),
+            Command::MissingSeen {
+                set_index,
+                round,
+                cids,
+            } => self.missing_seen(set_index, round, &cids),
+            Command::ProposalRefused { set_index, round } => {
+                self.proposal_refused(set_index, round, now_ms)
+            }
             Command::SignatureSeen { signature } => self.signature_seen(signature, now_ms),
             Command::SettledSeen { settled } => self.settled_seen(settled, now_ms),
-            Command::SweptSeen { transaction, refunded } => self.swept_seen(transaction, refunded),
+            Command::SweptSeen {
+                transaction,
+                refunded,
+            } => self.swept_seen(transaction, refunded),
             Command::OutputStored { cid } => self.output_stored(cid, now_ms),
             Command::Tick => self.tick(now_ms),
         }
@@ -146,7 +161,11 @@ impl Task {
             return Err(Refused::NothingDue);
         }
         if now_ms >= self.give_up_ms() {
-            return Ok(if self.settled.is_some() { self.end_settled(now_ms) } else { self.start_refund(now_ms) });
+            return Ok(if self.settled.is_some() {
+                self.end_settled(now_ms)
+            } else {
+                self.start_refund(now_ms)
+            });
         }
         match self.phase {
             Phase::AwaitingDeposit => Ok(self.look_again(now_ms, vec![Effect::WatchDeposit])),
@@ -156,8 +175,12 @@ impl Task {
             Phase::Proposing { .. } => Ok(self.proposal_overdue(now_ms)),
             Phase::Signing { .. } => Ok(self.signing_overdue(now_ms)),
             Phase::Settling { .. } => Ok(self.settling_on(now_ms)),
-            Phase::Refunding => Ok(self.look_again(now_ms, vec![Effect::PlanSweep, Effect::WatchVault])),
-            Phase::Final(_) => Err(Refused::Phase { phase: PhaseName::Final }),
+            Phase::Refunding => {
+                Ok(self.look_again(now_ms, vec![Effect::PlanSweep, Effect::WatchVault]))
+            }
+            Phase::Final(_) => Err(Refused::Phase {
+                phase: PhaseName::Final,
+            }),
         }
     }
 
@@ -165,11 +188,15 @@ impl Task {
     #[must_use]
     pub fn wake_at_ms(&self) -> Option<u64> {
         let own = match &self.phase {
-            Phase::AwaitingDeposit | Phase::Settling { .. } | Phase::Refunding => self.watch_wake_ms(),
+            Phase::AwaitingDeposit | Phase::Settling { .. } | Phase::Refunding => {
+                self.watch_wake_ms()
+            }
             Phase::Bidding { until_ms } => *until_ms,
             Phase::Working => self.work_wake_ms(),
             Phase::Collecting { since_ms, .. } => self.collect_wake_ms(*since_ms),
-            Phase::Proposing { since_ms, .. } => since_ms.saturating_add(super::signing::PROPOSE_MS),
+            Phase::Proposing { since_ms, .. } => {
+                since_ms.saturating_add(super::signing::PROPOSE_MS)
+            }
             Phase::Signing { since_ms, .. } => since_ms.saturating_add(super::signing::SIGN_MS),
             Phase::Final(_) => return None,
         };
@@ -184,10 +211,17 @@ impl Task {
             Phase::Bidding { until_ms } => self.open_and_announce(*until_ms),
             Phase::Working => self.resume_work(now_ms),
             Phase::Collecting { heard, .. } => self.resume_collecting(heard),
-            Phase::Proposing { decided, ready, refused, .. } => {
-                self.propose_to(decided, |index| !ready.contains_key(&index) && !refused.contains(&index))
-            }
-            Phase::Signing { ready, signatures, .. } => self.ask_signatures(ready, signatures),
+            Phase::Proposing {
+                decided,
+                ready,
+                refused,
+                ..
+            } => self.propose_to(decided, |index| {
+                !ready.contains_key(&index) && !refused.contains(&index)
+            }),
+            Phase::Signing {
+                ready, signatures, ..
+            } => self.ask_signatures(ready, signatures),
             Phase::Settling { receipt } => self.settle_effects(receipt),
             Phase::Refunding => vec![Effect::PlanSweep, Effect::WatchVault],
             Phase::Final(_) => vec![Effect::Finish],
@@ -281,11 +315,16 @@ impl Task {
 
     /// q = max(m, 2f + 1) (spec §5).
     pub(super) fn final_quorum(&self) -> usize {
-        usize::from(d402_settlement::derive::final_quorum(self.dossier.set().m(), self.dossier.set().n()))
+        usize::from(d402_settlement::derive::final_quorum(
+            self.dossier.set().m(),
+            self.dossier.set().n(),
+        ))
     }
 
     pub(super) fn wrong_phase(&self) -> Refused {
-        Refused::Phase { phase: self.phase.name() }
+        Refused::Phase {
+            phase: self.phase.name(),
+        }
     }
 
     /// When the market's own ways end: a task that is not settled is swept from `refundAfter` on; one that
@@ -301,7 +340,11 @@ impl Task {
             | Phase::Proposing { .. }
             | Phase::Signing { .. } => {
                 let times = self.times();
-                if self.settled.is_some() { times.sign_until_ms } else { times.refund_after_ms }
+                if self.settled.is_some() {
+                    times.sign_until_ms
+                } else {
+                    times.refund_after_ms
+                }
             }
         }
     }
@@ -320,8 +363,15 @@ impl Task {
     }
 
     fn watch_wake_ms(&self) -> u64 {
-        let longest = if matches!(self.phase, Phase::Refunding) { MAX_SWEEP_WATCH_MS } else { MAX_WATCH_MS };
-        let pause = WATCH_MS.checked_shl(self.looks.min(16)).unwrap_or(longest).min(longest);
+        let longest = if matches!(self.phase, Phase::Refunding) {
+            MAX_SWEEP_WATCH_MS
+        } else {
+            MAX_WATCH_MS
+        };
+        let pause = WATCH_MS
+            .checked_shl(self.looks.min(16))
+            .unwrap_or(longest)
+            .min(longest);
         self.watched_ms.saturating_add(pause)
     }
 

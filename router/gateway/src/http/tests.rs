@@ -1,1 +1,16 @@
-//! Tests of the boundary.
+//! Tests of the boundary, against an engine on in-memory ports and the actors of the settlement testkit.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "a wrong expectation should stop the test where it is"
+)]
+
+mod fakes;
+mod limits;
+mod offering;
+mod paying;
+mod reading;
+mod showing;
+mod story;
+mod world;

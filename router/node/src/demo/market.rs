@@ -260,7 +260,7 @@ impl Market {
             loop {
                 let known = client.get_json("/capabilities", None).await.unwrap_or(Value::Null);
                 let sold = known.get("capabilities").and_then(Value::as_array).map_or(0, Vec::len);
-                let judges = known.get("validators").and_then(Value::as_array).map_or(0, Vec::len);
+                let judges = known.get("validatorOffers").and_then(Value::as_array).map_or(0, Vec::len);
                 if sold >= all && judges >= VALIDATORS.len() {
                     return;
                 }

@@ -25,7 +25,9 @@ fn inventories_of_all_validators_lead_to_a_proposal_to_all() {
     let inventory = world.inventory_of(3);
     let effects = world.apply(inventory).unwrap();
     assert_eq!(name(&world), PhaseName::Proposing);
-    let to = effects.iter().filter(|e| matches!(e, Effect::Propose { round: 1, .. }));
+    let to = effects
+        .iter()
+        .filter(|e| matches!(e, Effect::Propose { round: 1, .. }));
     assert_eq!(to.count(), 4);
 }
 
@@ -34,27 +36,48 @@ fn an_inventory_counts_once_per_collection_and_only_from_a_validator_of_the_task
     let mut world = collecting();
     let inventory = world.inventory_of(0);
     world.apply(inventory.clone()).unwrap();
-    assert_eq!(world.apply(inventory.clone()).unwrap_err(), Refused::Duplicate);
-    let Command::InventorySeen { inventory, objects } = inventory else { unreachable!() };
+    assert_eq!(
+        world.apply(inventory.clone()).unwrap_err(),
+        Refused::Duplicate
+    );
+    let Command::InventorySeen { inventory, objects } = inventory else {
+        unreachable!()
+    };
     let mut other = inventory.payload().clone();
     other.validator = world.scene.actors.workers[0].id();
     let other = Signed::sign(other, &world.scene.actors.workers[0].key).unwrap();
-    let stranger = world.apply(Command::InventorySeen { inventory: other, objects: objects.clone() });
+    let stranger = world.apply(Command::InventorySeen {
+        inventory: other,
+        objects: objects.clone(),
+    });
     assert_eq!(stranger.unwrap_err(), Refused::Stranger);
     let mut other = inventory.payload().clone();
     other.task_id = d402_objects::Cid::of(b"other");
     let other = Signed::sign(other, &world.scene.actors.validators[0].key).unwrap();
-    let foreign = world.apply(Command::InventorySeen { inventory: other, objects });
+    let foreign = world.apply(Command::InventorySeen {
+        inventory: other,
+        objects,
+    });
     assert_eq!(foreign.unwrap_err(), Refused::OtherTask);
 }
 
 #[test]
 fn what_is_not_evidence_of_the_task_is_dropped_and_the_rest_counts() {
     let mut world = collecting();
-    let Command::InventorySeen { inventory, mut objects } = world.inventory_of(0) else { unreachable!() };
-    let junk = d402_wire::RawEnvelope(serde_json::json!({"payloadType": "d402.lease", "payload": {"a": 1}}));
+    let Command::InventorySeen {
+        inventory,
+        mut objects,
+    } = world.inventory_of(0)
+    else {
+        unreachable!()
+    };
+    let junk = d402_wire::RawEnvelope(
+        serde_json::json!({"payloadType": "d402.lease", "payload": {"a": 1}}),
+    );
     objects.insert(0, junk);
-    world.apply(Command::InventorySeen { inventory, objects }).unwrap();
+    world
+        .apply(Command::InventorySeen { inventory, objects })
+        .unwrap();
     assert_eq!(world.task.evidence().claims().count(), 1);
 }
 
@@ -92,10 +115,17 @@ fn a_collection_without_q_inventories_is_given_up_for_a_growing_pause() {
 
 #[test]
 fn an_inconclusive_collection_is_repeated_and_at_the_latest_when_the_rules_allow_more() {
-    let mut world = World::new(Plot::new(TaskSpec::quorum(3, 4), &[Worker::Honest(50), Worker::Honest(50), Worker::Gone]));
+    let mut world = World::new(Plot::new(
+        TaskSpec::quorum(3, 4),
+        &[Worker::Honest(50), Worker::Honest(50), Worker::Gone],
+    ));
     let times = *world.scene.dossier.times();
     world.run();
-    let proposed = world.phases.iter().filter(|p| **p == PhaseName::Proposing).count();
+    let proposed = world
+        .phases
+        .iter()
+        .filter(|p| **p == PhaseName::Proposing)
+        .count();
     assert_eq!(proposed, 1, "nothing is proposed that is not decided");
     let from = times.decide_at_ms.get() + 1_000;
     assert!((from..from + 1_000).contains(&world.now));

@@ -28,12 +28,20 @@ fn deadline(world: &World) -> u64 {
 
 #[test]
 fn without_bids_the_money_goes_back_right_after_the_deadline() {
-    for spec in [TaskSpec::single(3, 4), TaskSpec::race(3, 4), TaskSpec::quorum(3, 4)] {
+    for spec in [
+        TaskSpec::single(3, 4),
+        TaskSpec::race(3, 4),
+        TaskSpec::quorum(3, 4),
+    ] {
         let world = Plot::new(spec, &[Absent, Absent]).run();
         assert!(is_rejected(&world));
         assert!(world.leases.is_empty());
         assert!((deadline(&world)..deadline(&world) + 3_000).contains(&world.now));
-        assert!(world.journal.len() < 60, "windows grow while nobody bids: {}", world.journal.len());
+        assert!(
+            world.journal.len() < 60,
+            "windows grow while nobody bids: {}",
+            world.journal.len()
+        );
     }
 }
 
@@ -54,7 +62,10 @@ fn a_wrong_output_is_not_paid_and_the_next_bidder_gets_the_task() {
 fn when_every_attempt_is_rejected_the_money_goes_back_before_the_deadline() {
     let world = single(&[Wrong, Wrong]).run();
     assert!(is_rejected(&world));
-    assert!(world.now < world.at(3_000), "validators rejected all attempts: nothing to wait for");
+    assert!(
+        world.now < world.at(3_000),
+        "validators rejected all attempts: nothing to wait for"
+    );
     assert_eq!(world.leases.len(), 2);
 }
 
@@ -82,7 +93,10 @@ fn when_bids_run_out_the_money_goes_back_right_after_the_deadline() {
 fn a_worker_that_is_gone_loses_its_lease_to_the_next_bidder_and_is_reported() {
     let world = single(&[Gone, HONEST]).run();
     assert!(is_paid_to(&world, &[1]));
-    let expired = world.reports.iter().filter(|r| r.kind == ReputationKind::LeaseExpired);
+    let expired = world
+        .reports
+        .iter()
+        .filter(|r| r.kind == ReputationKind::LeaseExpired);
     assert_eq!(expired.count(), 1);
 }
 
@@ -126,8 +140,14 @@ fn split_validators_lead_to_the_next_bidder_and_then_to_a_decision() {
 #[test]
 fn too_many_silent_validators_end_in_the_refund_at_refund_after() {
     let judges = [Judge::Silent, Judge::Silent, Judge::Honest, Judge::Honest];
-    for spec in [TaskSpec::single(3, 4), TaskSpec::race(3, 4), TaskSpec::quorum(3, 4)] {
-        let world = Plot::new(spec, &[HONEST, HONEST, HONEST]).judged_by(&judges).run();
+    for spec in [
+        TaskSpec::single(3, 4),
+        TaskSpec::race(3, 4),
+        TaskSpec::quorum(3, 4),
+    ] {
+        let world = Plot::new(spec, &[HONEST, HONEST, HONEST])
+            .judged_by(&judges)
+            .run();
         assert!(matches!(world.ending(), Ending::Refunded { .. }));
         let refund_after = world.scene.dossier.times().refund_after_s.0.cast_unsigned() * 1_000;
         assert!((refund_after..refund_after + 60_000).contains(&world.now));
@@ -140,13 +160,25 @@ fn validators_that_refuse_every_proposal_are_asked_a_bounded_number_of_times() {
     let judges = [Judge::Refuses, Judge::Refuses, Judge::Honest, Judge::Honest];
     let world = single(&[HONEST]).judged_by(&judges).run();
     assert!(matches!(world.ending(), Ending::Refunded { .. }));
-    assert!(world.phases.iter().filter(|p| **p == PhaseName::Proposing).count() < 40);
+    assert!(
+        world
+            .phases
+            .iter()
+            .filter(|p| **p == PhaseName::Proposing)
+            .count()
+            < 40
+    );
     assert!(world.journal.len() < 500, "{}", world.journal.len());
 }
 
 #[test]
 fn validators_that_never_sign_end_in_the_refund() {
-    let judges = [Judge::NeverSigns, Judge::NeverSigns, Judge::Honest, Judge::Honest];
+    let judges = [
+        Judge::NeverSigns,
+        Judge::NeverSigns,
+        Judge::Honest,
+        Judge::Honest,
+    ];
     let world = single(&[HONEST]).judged_by(&judges).run();
     assert!(matches!(world.ending(), Ending::Refunded { .. }));
 }
@@ -155,7 +187,13 @@ fn validators_that_never_sign_end_in_the_refund() {
 fn with_on_silence_majority_fewer_signatures_pay_from_settle_by_on() {
     let mut spec = TaskSpec::single(4, 5);
     spec.on_silence = OnSilence::Majority;
-    let judges = [Judge::NeverSigns, Judge::NeverSigns, Judge::Honest, Judge::Honest, Judge::Honest];
+    let judges = [
+        Judge::NeverSigns,
+        Judge::NeverSigns,
+        Judge::Honest,
+        Judge::Honest,
+        Judge::Honest,
+    ];
     let world = Plot::new(spec, &[HONEST]).judged_by(&judges).run();
     assert!(is_paid_to(&world, &[0]));
     assert!(world.now >= world.scene.dossier.times().settle_by_s.0.cast_unsigned() * 1_000);
@@ -177,7 +215,13 @@ fn a_late_deposit_that_validators_are_slow_to_see_is_asked_for_again_before_the_
     plot.spec.window_ms = 600_000;
     plot.money = Money::At(120_000);
     let mut world = World::new(plot);
-    let rounds = |world: &World| world.phases.iter().filter(|p| **p == PhaseName::Proposing).count();
+    let rounds = |world: &World| {
+        world
+            .phases
+            .iter()
+            .filter(|p| **p == PhaseName::Proposing)
+            .count()
+    };
     while rounds(&world) < 4 {
         world.step();
     }
@@ -235,7 +279,10 @@ fn a_task_that_a_payee_settled_ends_without_a_receipt_of_the_gateways_own() {
     assert!(matches!(world.ending(), Ending::SettledElsewhere { .. }));
     assert_eq!(world.paid_workers(), [0]);
     let sign_until = world.scene.dossier.times().settle_by_s.0.cast_unsigned() * 1_000;
-    assert!(world.now <= sign_until, "nobody signs after settleBy: no reason to wait for the refund");
+    assert!(
+        world.now <= sign_until,
+        "nobody signs after settleBy: no reason to wait for the refund"
+    );
 }
 
 #[test]
@@ -253,7 +300,9 @@ fn a_settlement_found_while_refunding_ends_the_task_as_paid() {
     let mut world = World::new(plot);
     world.plot.deaf_until = 0;
     let at_ms = world.at(200);
-    world.apply(crate::Command::DepositFunded { at_ms }).unwrap();
+    world
+        .apply(crate::Command::DepositFunded { at_ms })
+        .unwrap();
     world.run_to(PhaseName::Settling);
     world.plot.deaf_until = 1_000_000;
     world.run_to(PhaseName::Refunding);
@@ -266,7 +315,13 @@ fn an_output_nobody_gives_does_not_keep_the_task_open_beyond_refund_after() {
     let mut plot = single(&[HONEST]);
     plot.output_lost = true;
     let world = plot.run();
-    assert!(matches!(world.ending(), Ending::Paid { output_stored: false, .. }));
+    assert!(matches!(
+        world.ending(),
+        Ending::Paid {
+            output_stored: false,
+            ..
+        }
+    ));
     assert!(world.journal.len() < 80, "{}", world.journal.len());
 }
 
@@ -280,22 +335,33 @@ fn a_bidder_that_comes_late_still_gets_the_task() {
     world.plot.workers[1] = HONEST;
     let bid = world.bid(1);
     let asked = world.now;
-    world.apply(crate::Command::BidPlaced { bid, penalty: 0 }).unwrap();
+    world
+        .apply(crate::Command::BidPlaced { bid, penalty: 0 })
+        .unwrap();
     world.run();
     assert!(is_paid_to(&world, &[1]));
-    assert!(world.now < asked + 2_000, "a long window shrinks once the bids suffice");
+    assert!(
+        world.now < asked + 2_000,
+        "a long window shrinks once the bids suffice"
+    );
 }
 
 #[test]
 fn a_bid_after_a_failed_attempt_is_leased_at_once() {
     let mut world = World::new(single(&[Wrong, Absent]));
-    while !world.reports.iter().any(|r| r.kind == ReputationKind::ClaimRejected) {
+    while !world
+        .reports
+        .iter()
+        .any(|r| r.kind == ReputationKind::ClaimRejected)
+    {
         world.step();
     }
     assert_eq!(world.task.phase().name(), PhaseName::Working);
     world.plot.workers[1] = HONEST;
     let bid = world.bid(1);
-    world.apply(crate::Command::BidPlaced { bid, penalty: 0 }).unwrap();
+    world
+        .apply(crate::Command::BidPlaced { bid, penalty: 0 })
+        .unwrap();
     assert_eq!(world.leases.len(), 2);
     world.run();
     assert!(is_paid_to(&world, &[1]));

@@ -20,7 +20,11 @@ pub(super) struct Chain {
 impl Chain {
     pub(super) fn new(dossier: &Dossier) -> Self {
         let site = VaultSite::of(dossier.domain(), dossier.terms()).unwrap();
-        Self { state: VaultState::absent(site), settled: None, swept: None }
+        Self {
+            state: VaultState::absent(site),
+            settled: None,
+            swept: None,
+        }
     }
 
     fn run(&mut self, command: &Command<'_>, now_ms: u64) -> Option<Effects> {
@@ -38,18 +42,29 @@ impl Chain {
             set: Some(dossier.set()),
         };
         let _opened = self.run(&open, now_ms).expect("the vault opens");
-        let _paid = self.run(&Command::Deposit { amount: Units::from_u64(amount) }, now_ms).expect("money arrives");
+        let _paid = self
+            .run(
+                &Command::Deposit {
+                    amount: Units::from_u64(amount),
+                },
+                now_ms,
+            )
+            .expect("money arrives");
     }
 
     pub(super) fn settle(&mut self, dossier: &Dossier, receipt: &SignedReceipt, now_ms: u64) {
         let now = UnixSeconds(i64::try_from(now_ms / 1_000).unwrap());
-        let Ok(checked) = check_signatures(dossier, receipt, now) else { return };
+        let Ok(checked) = check_signatures(dossier, receipt, now) else {
+            return;
+        };
         let settle = Command::Settle {
             settlement: &checked.settlement,
             approvals: &checked.approvals,
             unpayable: &Unpayable::none(),
         };
-        let Some(effects) = self.run(&settle, now_ms) else { return };
+        let Some(effects) = self.run(&settle, now_ms) else {
+            return;
+        };
         let mut paid = Vec::new();
         let mut refunded = 0;
         for transfer in &effects.transfers {
@@ -65,7 +80,12 @@ impl Chain {
             };
             let amount = Amount::new(transfer.amount.get()).unwrap();
             let payee = d402_objects::Hex32::from_bytes(transfer.to.0);
-            paid.push(PaidRow { payee, amount, kind, credited: false });
+            paid.push(PaidRow {
+                payee,
+                amount,
+                kind,
+                credited: false,
+            });
         }
         self.settled = Some(Settled {
             receipt_cid: receipt.receipt_cid(),
@@ -78,7 +98,10 @@ impl Chain {
 
     pub(super) fn sweep(&mut self, dossier: &Dossier, now_ms: u64) {
         let held = self.state.balance().get();
-        let sweep = Command::Sweep { terms: dossier.terms(), payable: true };
+        let sweep = Command::Sweep {
+            terms: dossier.terms(),
+            payable: true,
+        };
         if self.run(&sweep, now_ms).is_some() {
             self.swept = Some(u64::try_from(held).unwrap());
         }

@@ -88,7 +88,9 @@ fn seeds(most: usize) -> impl Strategy<Value = Vec<Seed>> {
 
 fn decided_of(task: &Task) -> Option<Decided> {
     match task.phase() {
-        Phase::Proposing { decided, .. } | Phase::Signing { decided, .. } => Some((**decided).clone()),
+        Phase::Proposing { decided, .. } | Phase::Signing { decided, .. } => {
+            Some((**decided).clone())
+        }
         Phase::AwaitingDeposit
         | Phase::Bidding { .. }
         | Phase::Working
@@ -100,50 +102,107 @@ fn decided_of(task: &Task) -> Option<Decided> {
 }
 
 fn any_lease(world: &World, which: u8) -> Signed<d402_objects::Lease> {
-    let lease = match world.leases.get(usize::from(which) % (world.leases.len() + 1)) {
+    let lease = match world
+        .leases
+        .get(usize::from(which) % (world.leases.len() + 1))
+    {
         Some(lease) => lease.clone(),
-        None => world.scene.lease_payloads(1, &[usize::from(which) % 8]).remove(0),
+        None => world
+            .scene
+            .lease_payloads(1, &[usize::from(which) % 8])
+            .remove(0),
     };
     Signed::sign(lease, &world.scene.actors.gateway).unwrap()
 }
 
 fn command(world: &World, (kind, a, b, _): Seed) -> Command {
     let v = usize::from(a) % usize::from(world.scene.spec.n);
-    let round = world.phases.iter().filter(|p| **p == PhaseName::Proposing).count() as u32 + u32::from(b == 7);
+    let round = world
+        .phases
+        .iter()
+        .filter(|p| **p == PhaseName::Proposing)
+        .count() as u32
+        + u32::from(b == 7);
     let lease = any_lease(world, b);
     match kind {
-        0 => Command::DepositFunded { at_ms: world.now + u64::from(b) * 5_000 },
+        0 => Command::DepositFunded {
+            at_ms: world.now + u64::from(b) * 5_000,
+        },
         1 => [Command::DepositShort, Command::DepositImpossible][usize::from(b == 7)].clone(),
-        2 => Command::BidPlaced { bid: world.bid(usize::from(a)), penalty: u32::from(b) },
-        3 => Command::LeaseAccepted { accept: world.scene.accept(&lease) },
-        4 => Command::LeaseDeclined { lease_cid: lease.cid() },
-        5 => Command::LeaseReturned { lease_cid: lease.cid() },
+        2 => Command::BidPlaced {
+            bid: world.bid(usize::from(a)),
+            penalty: u32::from(b),
+        },
+        3 => Command::LeaseAccepted {
+            accept: world.scene.accept(&lease),
+        },
+        4 => Command::LeaseDeclined {
+            lease_cid: lease.cid(),
+        },
+        5 => Command::LeaseReturned {
+            lease_cid: lease.cid(),
+        },
         6..=9 => {
             let claim = world.scene.claim(&lease, &[a / 4]);
-            let verdict = if kind < 8 { Verdict::Accept } else { Verdict::Reject };
-            Command::ReceiptSeen { receipt: world.scene.verdict(v, &claim, verdict), claim }
+            let verdict = if kind < 8 {
+                Verdict::Accept
+            } else {
+                Verdict::Reject
+            };
+            Command::ReceiptSeen {
+                receipt: world.scene.verdict(v, &claim, verdict),
+                claim,
+            }
         }
+        _ => answer(world, (kind, a, b), v, round),
+    }
+}
+
+/// What validators, the chain and the clock say.
+fn answer(world: &World, (kind, a, b): (u8, u8, u8), v: usize, round: u32) -> Command {
+    match kind {
         10 => world.inventory_of(v),
         11 => match decided_of(&world.task) {
-            Some(decided) => Command::ReadySeen { ready: world.scene.ready(v, &decided, round) },
+            Some(decided) => Command::ReadySeen {
+                ready: world.scene.ready(v, &decided, round),
+            },
             None => world.inventory_of(v),
         },
-        12 => Command::MissingSeen { set_index: a, round, cids: world.task.evidence().cids() },
-        13 => Command::ProposalRefused { set_index: a, round },
+        12 => Command::MissingSeen {
+            set_index: a,
+            round,
+            cids: world.task.evidence().cids(),
+        },
+        13 => Command::ProposalRefused {
+            set_index: a,
+            round,
+        },
         14 => {
             let digest = decided_of(&world.task).map_or([b; 32], |d| d.digest);
             let signature: IndexedSignature = world.scene.settlement_signature(v, &digest);
             Command::SignatureSeen { signature }
         }
         15 => {
-            let ours = match world.task.phase() {
-                Phase::Settling { receipt } => receipt.receipt_cid(),
-                _ => Cid::of(b"theirs"),
+            let ours = if let Phase::Settling { receipt } = world.task.phase() {
+                receipt.receipt_cid()
+            } else {
+                Cid::of(b"ours")
             };
-            Command::SettledSeen { settled: settled_by(if b < 4 { ours } else { Cid::of(b"theirs") }) }
+            Command::SettledSeen {
+                settled: settled_by(if b < 4 { ours } else { Cid::of(b"theirs") }),
+            }
         }
-        16 => Command::SweptSeen { transaction: String::new(), refunded: 1.into() },
-        17 => Command::OutputStored { cid: Cid::of(if b < 4 { &world.scene.spec.input } else { b"other" }) },
+        16 => Command::SweptSeen {
+            transaction: String::new(),
+            refunded: 1.into(),
+        },
+        17 => Command::OutputStored {
+            cid: Cid::of(if b < 4 {
+                &world.scene.spec.input
+            } else {
+                b"other"
+            }),
+        },
         _ => Command::Tick,
     }
 }
@@ -156,17 +215,32 @@ fn ends_alone(task: &mut Task, mut now: u64) -> Result<(), TestCaseError> {
             return Ok(());
         };
         now = now.max(wake);
-        prop_assert!(task.apply(Command::Tick, now).is_ok(), "a due tick is taken in {:?}", task.phase().name());
+        prop_assert!(
+            task.apply(Command::Tick, now).is_ok(),
+            "a due tick is taken in {:?}",
+            task.phase().name()
+        );
         if task.phase().name() == PhaseName::Refunding {
-            let swept = Command::SweptSeen { transaction: String::new(), refunded: 0.into() };
+            let swept = Command::SweptSeen {
+                transaction: String::new(),
+                refunded: 0.into(),
+            };
             prop_assert!(task.apply(swept, now).is_ok());
         }
     }
-    Err(TestCaseError::fail(format!("stuck in {:?}", task.phase().name())))
+    Err(TestCaseError::fail(format!(
+        "stuck in {:?}",
+        task.phase().name()
+    )))
 }
 
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {

@@ -5,7 +5,9 @@ use d402_settlement::market::testkit::TaskSpec;
 
 use super::world::{Money, Plot, Worker, World};
 use crate::market::refused::BidFault;
-use crate::market::{BID_WINDOW_MS, Ending, MAX_BIDS, MAX_BIDS_TAKEN, PhaseName, Refused, SlotState};
+use crate::market::{
+    BID_WINDOW_MS, Ending, MAX_BIDS, MAX_BIDS_TAKEN, PhaseName, Refused, SlotState,
+};
 use crate::ports::Settled;
 use crate::{Command, Effect};
 
@@ -25,7 +27,13 @@ fn unpaid() -> World {
 }
 
 pub(super) fn settled_by(receipt_cid: Cid) -> Settled {
-    Settled { receipt_cid, transaction: "theirs".to_owned(), height: 1, paid: Vec::new(), refunded: Amount::default() }
+    Settled {
+        receipt_cid,
+        transaction: "theirs".to_owned(),
+        height: 1,
+        paid: Vec::new(),
+        refunded: Amount::default(),
+    }
 }
 
 pub(super) fn name(world: &World) -> PhaseName {
@@ -38,17 +46,24 @@ fn funded(world: &mut World) -> Vec<Effect> {
 }
 
 fn opened(effects: &[Effect]) -> usize {
-    effects.iter().filter(|e| matches!(e, Effect::OpenTask { .. })).count()
+    effects
+        .iter()
+        .filter(|e| matches!(e, Effect::OpenTask { .. }))
+        .count()
 }
 
 #[test]
 fn a_deposit_before_fund_by_opens_the_bidding() {
     let mut world = unpaid();
     let fund_by = world.scene.dossier.times().fund_by_ms.get();
-    let effects = world.apply(Command::DepositFunded { at_ms: fund_by - 1 }).unwrap();
+    let effects = world
+        .apply(Command::DepositFunded { at_ms: fund_by - 1 })
+        .unwrap();
     assert_eq!(name(&world), PhaseName::Bidding);
     assert_eq!(opened(&effects), 4);
-    assert!(matches!(effects[4], Effect::Announce { bid_until_ms } if bid_until_ms == world.now + BID_WINDOW_MS));
+    assert!(
+        matches!(effects[4], Effect::Announce { bid_until_ms } if bid_until_ms == world.now + BID_WINDOW_MS)
+    );
 }
 
 #[test]
@@ -57,15 +72,29 @@ fn a_deposit_exactly_at_fund_by_is_late_and_validators_are_asked_for_a_rejection
     let at_ms = world.scene.dossier.times().fund_by_ms.get();
     let effects = world.apply(Command::DepositFunded { at_ms }).unwrap();
     assert_eq!(name(&world), PhaseName::Collecting);
-    assert!(effects.iter().any(|e| matches!(e, Effect::NotifyNoMoreLeases { .. })));
-    assert_eq!(effects.iter().filter(|e| matches!(e, Effect::AskInventory { .. })).count(), 4);
+    assert!(
+        effects
+            .iter()
+            .any(|e| matches!(e, Effect::NotifyNoMoreLeases { .. }))
+    );
+    assert_eq!(
+        effects
+            .iter()
+            .filter(|e| matches!(e, Effect::AskInventory { .. }))
+            .count(),
+        4
+    );
     assert!(!effects.iter().any(|e| matches!(e, Effect::Announce { .. })));
 }
 
 #[test]
 fn a_deposit_of_a_task_already_settled_leases_nothing() {
     let mut world = unpaid();
-    world.apply(Command::SettledSeen { settled: settled_by(Cid::of(b"theirs")) }).unwrap();
+    world
+        .apply(Command::SettledSeen {
+            settled: settled_by(Cid::of(b"theirs")),
+        })
+        .unwrap();
     assert_eq!(name(&world), PhaseName::AwaitingDeposit);
     funded(&mut world);
     assert_eq!(name(&world), PhaseName::Collecting);
@@ -76,7 +105,10 @@ fn a_short_deposit_counts_from_fund_by_on() {
     let mut world = unpaid();
     let fund_by = world.scene.dossier.times().fund_by_ms.get();
     world.now = fund_by - 1;
-    assert_eq!(world.apply(Command::DepositShort).unwrap_err(), Refused::NothingDue);
+    assert_eq!(
+        world.apply(Command::DepositShort).unwrap_err(),
+        Refused::NothingDue
+    );
     world.now = fund_by;
     world.apply(Command::DepositShort).unwrap();
     assert_eq!(name(&world), PhaseName::Collecting);
@@ -117,20 +149,40 @@ fn bids_of_other_tasks_over_budget_expired_or_for_a_forbidden_wallet_are_refused
     let changed = |change: &dyn Fn(&mut Bid)| {
         let mut bid = good.clone();
         change(&mut bid);
-        Command::BidPlaced { bid: Signed::sign(bid, key).unwrap(), penalty: 0 }
+        Command::BidPlaced {
+            bid: Signed::sign(bid, key).unwrap(),
+            penalty: 0,
+        }
     };
     let refund_to = world.scene.dossier.payment().refund_to.clone();
     let cases: [(Command, Refused); 5] = [
-        (changed(&|b| b.task_id = Cid::of(b"other")), Refused::OtherTask),
-        (changed(&|b| b.terms_hash = Hex32::from_bytes([1; 32])), Refused::OtherTask),
-        (changed(&|b| b.price = Amount::new(max.get() + 1).unwrap()), Refused::Bid(BidFault::Price)),
-        (changed(&|b| b.valid_until_ms = now), Refused::Bid(BidFault::Expired)),
-        (changed(&|b| b.payout.address = refund_to.clone()), Refused::Bid(BidFault::Payout)),
+        (
+            changed(&|b| b.task_id = Cid::of(b"other")),
+            Refused::OtherTask,
+        ),
+        (
+            changed(&|b| b.terms_hash = Hex32::from_bytes([1; 32])),
+            Refused::OtherTask,
+        ),
+        (
+            changed(&|b| b.price = Amount::new(max.get() + 1).unwrap()),
+            Refused::Bid(BidFault::Price),
+        ),
+        (
+            changed(&|b| b.valid_until_ms = now),
+            Refused::Bid(BidFault::Expired),
+        ),
+        (
+            changed(&|b| b.payout.address = refund_to.clone()),
+            Refused::Bid(BidFault::Payout),
+        ),
     ];
     for (command, expected) in cases {
         assert_eq!(world.apply(command).unwrap_err(), expected);
     }
-    world.apply(changed(&|b| b.price = max)).expect("the highest price that fits is taken");
+    world
+        .apply(changed(&|b| b.price = max))
+        .expect("the highest price that fits is taken");
 }
 
 #[test]
@@ -144,14 +196,30 @@ fn a_worker_has_one_bid_and_only_a_newer_one_replaces_it() {
     let mut world = world_of(&[Absent]);
     world.run_to(PhaseName::Bidding);
     let first = world.bid(0);
-    world.apply(Command::BidPlaced { bid: first.clone(), penalty: 0 }).unwrap();
-    let again = world.apply(Command::BidPlaced { bid: first.clone(), penalty: 0 });
+    world
+        .apply(Command::BidPlaced {
+            bid: first.clone(),
+            penalty: 0,
+        })
+        .unwrap();
+    let again = world.apply(Command::BidPlaced {
+        bid: first.clone(),
+        penalty: 0,
+    });
     assert_eq!(again.unwrap_err(), Refused::Duplicate);
     let mut newer = first.payload().clone();
     newer.seq += 1;
     let newer = Signed::sign(newer, &world.scene.actors.workers[0].key).unwrap();
-    world.apply(Command::BidPlaced { bid: newer.clone(), penalty: 0 }).unwrap();
-    assert_eq!(world.task.bids().map(Signed::cid).collect::<Vec<_>>(), [newer.cid()]);
+    world
+        .apply(Command::BidPlaced {
+            bid: newer.clone(),
+            penalty: 0,
+        })
+        .unwrap();
+    assert_eq!(
+        world.task.bids().map(Signed::cid).collect::<Vec<_>>(),
+        [newer.cid()]
+    );
 }
 
 #[test]
@@ -165,17 +233,27 @@ fn bids_are_bounded_and_a_better_one_takes_the_place_of_the_worst() {
         bid.worker = (&key).into();
         bid.payout.address = d402_settlement::market::testkit::wallet("crowd", index);
         bid.price = price.into();
-        Command::BidPlaced { bid: Signed::sign(bid, &key).unwrap(), penalty: 0 }
+        Command::BidPlaced {
+            bid: Signed::sign(bid, &key).unwrap(),
+            penalty: 0,
+        }
     };
     for index in 0..MAX_BIDS {
         world.apply(bid_of(index, 1_000)).unwrap();
     }
-    assert_eq!(world.apply(bid_of(900, 1_001)).unwrap_err(), Refused::TooManyBids);
+    assert_eq!(
+        world.apply(bid_of(900, 1_001)).unwrap_err(),
+        Refused::TooManyBids
+    );
     let mut index = 1_000;
     while world.apply(bid_of(index, 2_000 - index as u64)).is_ok() {
         index += 1;
     }
-    assert_eq!(index - 1_000 + MAX_BIDS, MAX_BIDS_TAKEN, "what bids add to a journal is bounded");
+    assert_eq!(
+        index - 1_000 + MAX_BIDS,
+        MAX_BIDS_TAKEN,
+        "what bids add to a journal is bounded"
+    );
     assert_eq!(world.task.bids().count(), MAX_BIDS);
 }
 
@@ -223,7 +301,9 @@ fn a_window_without_enough_bids_opens_a_longer_one_and_announces_again() {
     world.run_to(PhaseName::Bidding);
     world.now = world.task.wake_at_ms().unwrap();
     let effects = world.apply(Command::Tick).unwrap();
-    assert!(matches!(effects[..], [Effect::Announce { bid_until_ms }] if bid_until_ms == world.now + 2 * BID_WINDOW_MS));
+    assert!(
+        matches!(effects[..], [Effect::Announce { bid_until_ms }] if bid_until_ms == world.now + 2 * BID_WINDOW_MS)
+    );
     assert_eq!(name(&world), PhaseName::Bidding);
 }
 
@@ -232,7 +312,13 @@ fn bidding_ends_without_leases_when_none_could_be_worked_any_more() {
     let mut world = world_of(&[Absent]);
     world.run_to(PhaseName::Working);
     assert!(world.now < world.scene.dossier.times().commit_by_ms.get());
-    assert!(world.task.resume(world.now).iter().any(|e| matches!(e, Effect::NotifyNoMoreLeases { .. })));
+    assert!(
+        world
+            .task
+            .resume(world.now)
+            .iter()
+            .any(|e| matches!(e, Effect::NotifyNoMoreLeases { .. }))
+    );
 }
 
 #[test]
@@ -244,10 +330,25 @@ fn a_lease_is_taken_once_and_by_its_own_worker() {
     let mut stranger = accept.payload().clone();
     stranger.worker = world.scene.actors.workers[1].id();
     let stranger = Signed::sign(stranger, &world.scene.actors.workers[1].key).unwrap();
-    assert_eq!(world.apply(Command::LeaseAccepted { accept: stranger }).unwrap_err(), Refused::Stranger);
-    world.apply(Command::LeaseAccepted { accept: accept.clone() }).unwrap();
-    assert_eq!(world.task.lease_sets()[0].slots[0].state, SlotState::Accepted);
-    assert_eq!(world.apply(Command::LeaseAccepted { accept }).unwrap_err(), Refused::NoSuchLease);
+    assert_eq!(
+        world
+            .apply(Command::LeaseAccepted { accept: stranger })
+            .unwrap_err(),
+        Refused::Stranger
+    );
+    world
+        .apply(Command::LeaseAccepted {
+            accept: accept.clone(),
+        })
+        .unwrap();
+    assert_eq!(
+        world.task.lease_sets()[0].slots[0].state,
+        SlotState::Accepted
+    );
+    assert_eq!(
+        world.apply(Command::LeaseAccepted { accept }).unwrap_err(),
+        Refused::NoSuchLease
+    );
 }
 
 #[test]
@@ -259,7 +360,12 @@ fn a_declined_lease_goes_to_the_next_bidder() {
     assert_eq!(world.leases.len(), 2);
     assert_eq!(world.leases[1].attempt, 2);
     assert_eq!(world.leases[1].worker, world.scene.actors.workers[1].id());
-    assert_eq!(world.apply(Command::LeaseDeclined { lease_cid }).unwrap_err(), Refused::NoSuchLease);
+    assert_eq!(
+        world
+            .apply(Command::LeaseDeclined { lease_cid })
+            .unwrap_err(),
+        Refused::NoSuchLease
+    );
 }
 
 #[test]
@@ -268,10 +374,18 @@ fn a_returned_lease_goes_to_the_next_bidder_once() {
     world.run_to(PhaseName::Working);
     world.step();
     let lease_cid = world.task.lease_sets()[0].slots[0].cid;
-    assert_eq!(world.task.lease_sets()[0].slots[0].state, SlotState::Accepted);
+    assert_eq!(
+        world.task.lease_sets()[0].slots[0].state,
+        SlotState::Accepted
+    );
     world.apply(Command::LeaseReturned { lease_cid }).unwrap();
     assert_eq!(world.leases.len(), 2);
-    assert_eq!(world.apply(Command::LeaseReturned { lease_cid }).unwrap_err(), Refused::NoSuchLease);
+    assert_eq!(
+        world
+            .apply(Command::LeaseReturned { lease_cid })
+            .unwrap_err(),
+        Refused::NoSuchLease
+    );
 }
 
 #[test]
@@ -282,7 +396,10 @@ fn an_offer_without_an_answer_counts_as_declined() {
     assert_eq!(world.task.wake_at_ms(), Some(since + 1_500));
     world.now = since + 1_500;
     world.apply(Command::Tick).unwrap();
-    assert_eq!(world.task.lease_sets()[0].slots[0].state, SlotState::Declined);
+    assert_eq!(
+        world.task.lease_sets()[0].slots[0].state,
+        SlotState::Declined
+    );
     assert_eq!(world.leases.len(), 2);
 }
 
@@ -293,7 +410,10 @@ fn the_leases_of_single_share_the_time_that_is_left() {
     let commit_by = world.scene.dossier.times().commit_by_ms.get();
     let since = world.task.lease_sets()[0].since_ms;
     world.step();
-    assert_eq!(world.leases[0].expires_at_ms.get(), since + (commit_by - since) / 2);
+    assert_eq!(
+        world.leases[0].expires_at_ms.get(),
+        since + (commit_by - since) / 2
+    );
     world.now = world.leases[0].expires_at_ms.get() - 1;
     assert_eq!(world.apply(Command::Tick).unwrap_err(), Refused::NothingDue);
     world.now += 1;
@@ -304,7 +424,10 @@ fn the_leases_of_single_share_the_time_that_is_left() {
 fn judged(world: &World, validator: usize, verdict: Verdict) -> Command {
     let lease = Signed::sign(world.leases[0].clone(), &world.scene.actors.gateway).unwrap();
     let claim = world.scene.claim(&lease, b"anything");
-    Command::ReceiptSeen { receipt: world.scene.verdict(validator, &claim, verdict), claim }
+    Command::ReceiptSeen {
+        receipt: world.scene.verdict(validator, &claim, verdict),
+        claim,
+    }
 }
 
 #[test]
@@ -320,7 +443,10 @@ fn a_receipt_counts_once_per_validator_and_a_lease_has_at_most_two_claims() {
     for (output, known) in [(&b"two"[..], true), (b"three", false)] {
         let claim = world.scene.claim(&lease, output);
         let receipt = world.scene.verdict(1, &claim, Verdict::Accept);
-        assert_eq!(world.apply(Command::ReceiptSeen { receipt, claim }).is_ok(), known);
+        assert_eq!(
+            world.apply(Command::ReceiptSeen { receipt, claim }).is_ok(),
+            known
+        );
     }
 }
 
@@ -331,12 +457,24 @@ fn a_receipt_for_no_lease_of_this_task_or_by_a_stranger_is_refused() {
     let foreign = world.scene.lease_set(1, &[5]).remove(0);
     let claim = world.scene.claim(&foreign, b"anything");
     let receipt = world.scene.verdict(0, &claim, Verdict::Accept);
-    assert_eq!(world.apply(Command::ReceiptSeen { receipt, claim }).unwrap_err(), Refused::NoSuchLease);
-    let Command::ReceiptSeen { receipt, claim } = judged(&world, 0, Verdict::Accept) else { unreachable!() };
+    assert_eq!(
+        world
+            .apply(Command::ReceiptSeen { receipt, claim })
+            .unwrap_err(),
+        Refused::NoSuchLease
+    );
+    let Command::ReceiptSeen { receipt, claim } = judged(&world, 0, Verdict::Accept) else {
+        unreachable!()
+    };
     let mut payload = receipt.payload().clone();
     payload.validator = world.scene.actors.workers[0].id();
     let receipt = Signed::sign(payload, &world.scene.actors.workers[0].key).unwrap();
-    assert_eq!(world.apply(Command::ReceiptSeen { receipt, claim }).unwrap_err(), Refused::Stranger);
+    assert_eq!(
+        world
+            .apply(Command::ReceiptSeen { receipt, claim })
+            .unwrap_err(),
+        Refused::Stranger
+    );
 }
 
 #[test]
@@ -377,14 +515,27 @@ fn a_worker_with_an_accepted_claim_keeps_its_lease_whatever_else_it_claimed() {
     let mut world = world_of(&[Wrong, HONEST]);
     world.run_to(PhaseName::Working);
     let lease = Signed::sign(world.leases[0].clone(), &world.scene.actors.gateway).unwrap();
-    let (bad, good) = (world.scene.claim(&lease, b"bad"), world.scene.claim(&lease, b"good"));
+    let (bad, good) = (
+        world.scene.claim(&lease, b"bad"),
+        world.scene.claim(&lease, b"good"),
+    );
     for validator in 0..3 {
         let receipt = world.scene.verdict(validator, &good, Verdict::Accept);
-        world.apply(Command::ReceiptSeen { receipt, claim: good.clone() }).unwrap();
+        world
+            .apply(Command::ReceiptSeen {
+                receipt,
+                claim: good.clone(),
+            })
+            .unwrap();
     }
     for validator in 0..3 {
         let receipt = world.scene.verdict(validator, &bad, Verdict::Reject);
-        world.apply(Command::ReceiptSeen { receipt, claim: bad.clone() }).unwrap();
+        world
+            .apply(Command::ReceiptSeen {
+                receipt,
+                claim: bad.clone(),
+            })
+            .unwrap();
     }
     assert_eq!(world.leases.len(), 1);
 }
@@ -401,8 +552,19 @@ fn the_last_moment_for_a_lease_is_told_to_validators_once() {
     let effects = world.apply(Command::Tick).unwrap();
     assert!(matches!(effects[..], [Effect::NotifyNoMoreLeases { .. }]));
     let deadline = world.scene.dossier.times().deadline_ms.get();
-    assert_eq!(world.task.wake_at_ms(), Some(deadline), "the leases expire; no busy loop until then");
+    assert_eq!(
+        world.task.wake_at_ms(),
+        Some(deadline),
+        "the leases expire; no busy loop until then"
+    );
     let bid = world.bid(2);
-    let refused = world.apply(Command::BidPlaced { bid, penalty: 0 }).unwrap_err();
-    assert_eq!(refused, Refused::Phase { phase: PhaseName::Working });
+    let refused = world
+        .apply(Command::BidPlaced { bid, penalty: 0 })
+        .unwrap_err();
+    assert_eq!(
+        refused,
+        Refused::Phase {
+            phase: PhaseName::Working
+        }
+    );
 }

@@ -11,7 +11,13 @@ use Worker::{Gone, Honest, Wrong};
 const HONEST: Worker = Honest(50);
 
 fn is_paid(world: &World) -> bool {
-    matches!(world.ending(), Ending::Paid { output_stored: true, .. })
+    matches!(
+        world.ending(),
+        Ending::Paid {
+            output_stored: true,
+            ..
+        }
+    )
 }
 
 #[test]
@@ -32,7 +38,10 @@ fn a_single_task_pays_its_cheapest_worker_and_walks_through_every_phase() {
         ];
         assert_eq!(world.phases, expected);
         assert_eq!(world.finished, 1);
-        assert!(world.now < world.at(2_000), "an undisturbed task takes well under two seconds");
+        assert!(
+            world.now < world.at(2_000),
+            "an undisturbed task takes well under two seconds"
+        );
     }
 }
 
@@ -75,7 +84,11 @@ fn a_race_with_a_liar_pays_the_honest_worker() {
     let world = Plot::new(TaskSpec::race(3, 4), &[Wrong, Honest(300)]).run();
     assert!(is_paid(&world));
     assert_eq!(world.paid_workers(), [1]);
-    let rejected: Vec<_> = world.reports.iter().filter(|r| r.kind == ReputationKind::ClaimRejected).collect();
+    let rejected: Vec<_> = world
+        .reports
+        .iter()
+        .filter(|r| r.kind == ReputationKind::ClaimRejected)
+        .collect();
     assert_eq!(rejected.len(), 1);
     assert_eq!(rejected[0].subject, world.scene.actors.workers[0].id());
 }
@@ -83,11 +96,20 @@ fn a_race_with_a_liar_pays_the_honest_worker() {
 #[test]
 fn a_lying_validator_changes_nothing_and_is_reported() {
     let judges = [Judge::Liar, Judge::Honest, Judge::Honest, Judge::Honest];
-    for spec in [TaskSpec::single(3, 4), TaskSpec::race(3, 4), TaskSpec::quorum(3, 4)] {
-        let world = Plot::new(spec, &[HONEST, HONEST, HONEST]).judged_by(&judges).run();
+    for spec in [
+        TaskSpec::single(3, 4),
+        TaskSpec::race(3, 4),
+        TaskSpec::quorum(3, 4),
+    ] {
+        let world = Plot::new(spec, &[HONEST, HONEST, HONEST])
+            .judged_by(&judges)
+            .run();
         assert!(is_paid(&world));
         let liar = world.scene.actors.validators[0].id();
-        let dissents = world.reports.iter().filter(|r| r.kind == ReputationKind::VerdictDissent);
+        let dissents = world
+            .reports
+            .iter()
+            .filter(|r| r.kind == ReputationKind::VerdictDissent);
         assert!(dissents.clone().count() > 0 && dissents.clone().all(|r| r.subject == liar));
     }
 }
@@ -95,8 +117,14 @@ fn a_lying_validator_changes_nothing_and_is_reported() {
 #[test]
 fn a_silent_validator_costs_time_only() {
     let judges = [Judge::Honest, Judge::Silent, Judge::Honest, Judge::Honest];
-    for spec in [TaskSpec::single(3, 4), TaskSpec::race(3, 4), TaskSpec::quorum(3, 4)] {
-        let world = Plot::new(spec, &[HONEST, HONEST, HONEST]).judged_by(&judges).run();
+    for spec in [
+        TaskSpec::single(3, 4),
+        TaskSpec::race(3, 4),
+        TaskSpec::quorum(3, 4),
+    ] {
+        let world = Plot::new(spec, &[HONEST, HONEST, HONEST])
+            .judged_by(&judges)
+            .run();
         assert!(is_paid(&world));
         assert!(world.now < world.at(6_000));
     }
@@ -104,7 +132,11 @@ fn a_silent_validator_costs_time_only() {
 
 #[test]
 fn a_gateway_that_dies_after_any_step_ends_the_same() {
-    for spec in [TaskSpec::single(3, 4), TaskSpec::race(1, 1), TaskSpec::quorum(1, 1)] {
+    for spec in [
+        TaskSpec::single(3, 4),
+        TaskSpec::race(1, 1),
+        TaskSpec::quorum(1, 1),
+    ] {
         let plot = Plot::new(spec, &[Wrong, HONEST, HONEST]);
         let calm = plot.clone().run();
         let mut at = World::new(plot);
@@ -112,7 +144,12 @@ fn a_gateway_that_dies_after_any_step_ends_the_same() {
             let mut world = at.clone();
             world.crash();
             world.run();
-            assert_eq!(world.paid_workers(), calm.paid_workers(), "crash in {:?}", at.phases);
+            assert_eq!(
+                world.paid_workers(),
+                calm.paid_workers(),
+                "crash in {:?}",
+                at.phases
+            );
             assert_eq!(
                 std::mem::discriminant(world.ending()),
                 std::mem::discriminant(calm.ending()),

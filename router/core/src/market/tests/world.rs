@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use d402_objects::{
-    Bid, Cid, Hex32, Inventory, Lease, LeaseAccept, Ready, ReputationEvent, ResultClaim, Signed, SignedReceipt,
-    UnixMs, Verdict,
+    Bid, Cid, Hex32, Inventory, Lease, LeaseAccept, Ready, ReputationEvent, ResultClaim, Signed,
+    SignedReceipt, UnixMs, Verdict,
 };
 use d402_settlement::derive::final_quorum;
 use d402_settlement::market::testkit::{Scene, TaskSpec};
 use d402_settlement::market::{
-    AssembleError, DepositFact, Evidence, EvidenceObject, Facts, RevealNotYet, check_proposal, may_reveal,
+    AssembleError, DepositFact, Evidence, EvidenceObject, Facts, RevealNotYet, check_proposal,
+    may_reveal,
 };
 use d402_wire::{RawDossier, RawEnvelope};
 
@@ -125,7 +126,11 @@ enum Event {
     Answer(Command),
     /// Somebody tells the gateway, and would repeat it.
     Notice(Command),
-    Deliver { lease: Signed<Lease>, set: Vec<Signed<Lease>>, right: bool },
+    Deliver {
+        lease: Signed<Lease>,
+        set: Vec<Signed<Lease>>,
+        right: bool,
+    },
     TryReveals,
     Look,
 }
@@ -151,7 +156,10 @@ pub(super) struct World {
 }
 
 pub(super) fn facts() -> PaymentFacts {
-    PaymentFacts { payment_id: Hex32::from_bytes([7; 32]), payer: "payer".to_owned() }
+    PaymentFacts {
+        payment_id: Hex32::from_bytes([7; 32]),
+        payer: "payer".to_owned(),
+    }
 }
 
 impl World {
@@ -195,8 +203,14 @@ impl World {
             scene,
         };
         match world.plot.money {
-            Money::At(after) => world.chain.pay(&world.scene.dossier, world.scene.spec.budget, world.at(after)),
-            Money::Short => world.chain.pay(&world.scene.dossier, world.scene.spec.budget - 1, now),
+            Money::At(after) => world.chain.pay(
+                &world.scene.dossier,
+                world.scene.spec.budget,
+                world.at(after),
+            ),
+            Money::Short => world
+                .chain
+                .pay(&world.scene.dossier, world.scene.spec.budget - 1, now),
             Money::Impossible | Money::Unknown => {}
         }
         world.execute_all(effects);
@@ -211,7 +225,12 @@ impl World {
     pub(super) fn run(&mut self) {
         let mut steps = 0;
         while self.task.ending().is_none() {
-            assert!(steps < MAX_STEPS, "stuck in {:?} after {:?}", self.task.phase().name(), self.phases);
+            assert!(
+                steps < MAX_STEPS,
+                "stuck in {:?} after {:?}",
+                self.task.phase().name(),
+                self.phases
+            );
             self.step();
             steps += 1;
         }
@@ -221,7 +240,11 @@ impl World {
     pub(super) fn run_to(&mut self, phase: PhaseName) {
         let mut steps = 0;
         while self.task.phase().name() != phase {
-            assert!(steps < MAX_STEPS && self.task.ending().is_none(), "never {phase:?}: {:?}", self.phases);
+            assert!(
+                steps < MAX_STEPS && self.task.ending().is_none(),
+                "never {phase:?}: {:?}",
+                self.phases
+            );
             self.step();
             steps += 1;
         }
@@ -236,14 +259,22 @@ impl World {
             let (_, event) = self.events.pop_first().unwrap();
             self.handle(event);
         } else {
-            assert_ne!(wake, u64::MAX, "nothing will ever happen in {:?}", self.task.phase());
+            assert_ne!(
+                wake,
+                u64::MAX,
+                "nothing will ever happen in {:?}",
+                self.task.phase()
+            );
             self.now = self.now.max(wake);
             self.apply(Command::Tick).expect("a due tick is taken");
         }
     }
 
     pub(super) fn apply(&mut self, command: Command) -> Result<Vec<Effect>, Refused> {
-        let record = Record::Applied { at_ms: self.now, command: command.clone() };
+        let record = Record::Applied {
+            at_ms: self.now,
+            command: command.clone(),
+        };
         match self.task.apply(command, self.now) {
             Ok(effects) => {
                 self.journal.push(d402_wire::encode(&record).unwrap());
@@ -263,7 +294,8 @@ impl World {
     /// The gateway dies and comes back from its journal.
     pub(super) fn crash(&mut self) {
         self.task = self.replayed();
-        self.events.retain(|_, event| !matches!(event, Event::Answer(_) | Event::Look));
+        self.events
+            .retain(|_, event| !matches!(event, Event::Answer(_) | Event::Look));
         let effects = self.task.resume(self.now);
         self.execute_all(effects);
     }
@@ -274,7 +306,8 @@ impl World {
 
     fn later(&mut self, delay: u64, event: Event) {
         self.next_event += 1;
-        self.events.insert((self.now + delay, self.next_event), event);
+        self.events
+            .insert((self.now + delay, self.next_event), event);
     }
 
     fn answer(&mut self, command: Command) {
@@ -305,14 +338,27 @@ impl World {
             Effect::Announce { .. } => {
                 for worker in 0..self.plot.workers.len() {
                     if self.plot.workers[worker] != Worker::Absent {
-                        self.answer(Command::BidPlaced { bid: self.bid(worker), penalty: 0 });
+                        self.answer(Command::BidPlaced {
+                            bid: self.bid(worker),
+                            penalty: 0,
+                        });
                     }
                 }
             }
             Effect::OfferLease { lease, set, .. } => self.offer(*lease, set),
             Effect::AskInventory { set_index } => self.inventory(set_index),
-            Effect::Propose { set_index, round, receipt, inputs, objects } => {
-                self.propose(set_index, round, &receipt, &inputs, objects);
+            Effect::Propose {
+                set_index,
+                round,
+                receipt,
+                inputs,
+                objects,
+            } => {
+                let supplied = objects
+                    .into_iter()
+                    .map(|o| EvidenceObject::from_value(o.0).unwrap())
+                    .collect();
+                self.propose((set_index, round), &receipt, &inputs, supplied);
             }
             Effect::AskSignature { set_index, ready } => self.sign(set_index, &ready),
             Effect::PlanSettle { receipt } => {
@@ -365,7 +411,12 @@ impl World {
     }
 
     fn worker_of(&self, lease: &Lease) -> usize {
-        self.scene.actors.workers.iter().position(|w| w.id() == lease.worker).unwrap()
+        self.scene
+            .actors
+            .workers
+            .iter()
+            .position(|w| w.id() == lease.worker)
+            .unwrap()
     }
 
     pub(super) fn accept(&self, lease: &Lease) -> Signed<LeaseAccept> {
@@ -380,8 +431,14 @@ impl World {
         let signed = sign(lease.clone());
         let lease_cid = signed.cid();
         self.leases.push(lease.clone());
-        let accept = Command::LeaseAccepted { accept: self.accept(&lease) };
-        let deliver = |right| Event::Deliver { lease: signed.clone(), set: set.clone(), right };
+        let accept = Command::LeaseAccepted {
+            accept: self.accept(&lease),
+        };
+        let deliver = |right| Event::Deliver {
+            lease: signed.clone(),
+            set: set.clone(),
+            right,
+        };
         match self.plot.workers[worker] {
             Worker::Absent | Worker::Mute => {}
             Worker::Declines => self.answer(Command::LeaseDeclined { lease_cid }),
@@ -404,7 +461,9 @@ impl World {
     }
 
     fn alive(&self) -> Vec<usize> {
-        (0..self.validators.len()).filter(|v| self.validators[*v].judge != Judge::Silent).collect()
+        (0..self.validators.len())
+            .filter(|v| self.validators[*v].judge != Judge::Silent)
+            .collect()
     }
 
     fn tell_validators(&mut self, objects: &[EvidenceObject]) {
@@ -415,11 +474,19 @@ impl World {
 
     /// A worker commits; every validator that hears it in time acks, in the order of arrival.
     fn deliver(&mut self, lease: &Signed<Lease>, set: Vec<Signed<Lease>>, right: bool) {
-        let closes = self.scene.dossier.times().commit_closes(lease.payload().expires_at_ms);
+        let closes = self
+            .scene
+            .dossier
+            .times()
+            .commit_closes(lease.payload().expires_at_ms);
         if self.now >= closes.get() || self.sealed.contains_key(&lease.cid()) {
             return;
         }
-        let output = if right { self.scene.spec.input.clone() } else { b"wrong".to_vec() };
+        let output = if right {
+            self.scene.spec.input.clone()
+        } else {
+            b"wrong".to_vec()
+        };
         let claim = self.scene.claim(lease, &output);
         let commit = self.scene.commit(lease, &claim);
         let mut objects: Vec<EvidenceObject> = set.into_iter().map(Into::into).collect();
@@ -429,7 +496,11 @@ impl World {
         let mut acks: Vec<EvidenceObject> = Vec::new();
         for v in self.alive() {
             let id = self.scene.actors.validators[v].id();
-            let rank = self.validators[v].evidence.acked_leases(&id, lease.payload().attempt).len() as u8 + 1;
+            let rank = self.validators[v]
+                .evidence
+                .acked_leases(&id, lease.payload().attempt)
+                .len() as u8
+                + 1;
             acks.push(self.scene.ack(v, lease, &commit, rank).into());
         }
         self.tell_validators(&acks);
@@ -438,7 +509,9 @@ impl World {
     }
 
     fn try_reveals(&mut self) {
-        let Some(first) = self.alive().first().copied() else { return };
+        let Some(first) = self.alive().first().copied() else {
+            return;
+        };
         for (lease, claim) in self.sealed.clone() {
             if self.revealed.contains(&lease) {
                 continue;
@@ -463,16 +536,28 @@ impl World {
         let mut objects: Vec<EvidenceObject> = vec![claim.clone().into()];
         for v in self.alive() {
             let says_right = right != (self.validators[v].judge == Judge::Liar);
-            let verdict = if says_right { Verdict::Accept } else { Verdict::Reject };
+            let verdict = if says_right {
+                Verdict::Accept
+            } else {
+                Verdict::Reject
+            };
             let receipt = self.scene.verdict(v, claim, verdict);
             objects.push(receipt.clone().into());
-            self.later(LATENCY_MS, Event::Notice(Command::ReceiptSeen { receipt, claim: claim.clone() }));
+            self.later(
+                LATENCY_MS,
+                Event::Notice(Command::ReceiptSeen {
+                    receipt,
+                    claim: claim.clone(),
+                }),
+            );
         }
         self.tell_validators(&objects);
     }
 
     fn by_set_index(&self, set_index: u8) -> usize {
-        (0..self.validators.len()).find(|v| self.scene.set_index(*v) == set_index).unwrap()
+        (0..self.validators.len())
+            .find(|v| self.scene.set_index(*v) == set_index)
+            .unwrap()
     }
 
     pub(super) fn inventory_of(&self, v: usize) -> Command {
@@ -494,8 +579,15 @@ impl World {
             at_ms: UnixMs::new(self.now).unwrap(),
             seq: 1,
         };
-        let objects = evidence.objects().iter().map(|o| RawEnvelope(o.to_value())).collect();
-        Command::InventorySeen { inventory: Signed::sign(inventory, &actor.key).unwrap(), objects }
+        let objects = evidence
+            .objects()
+            .iter()
+            .map(|o| RawEnvelope(o.to_value()))
+            .collect();
+        Command::InventorySeen {
+            inventory: Signed::sign(inventory, &actor.key).unwrap(),
+            objects,
+        }
     }
 
     fn inventory(&mut self, set_index: u8) {
@@ -506,7 +598,13 @@ impl World {
         }
     }
 
-    fn propose(&mut self, set_index: u8, round: u32, receipt: &SignedReceipt, inputs: &[Cid], objects: Vec<RawEnvelope>) {
+    fn propose(
+        &mut self,
+        (set_index, round): (u8, u32),
+        receipt: &SignedReceipt,
+        inputs: &[Cid],
+        supplied: Vec<EvidenceObject>,
+    ) {
         let v = self.by_set_index(set_index);
         let id = self.scene.actors.validators[v].id();
         let facts = Facts {
@@ -516,16 +614,21 @@ impl World {
         };
         let refused = Command::ProposalRefused { set_index, round };
         let own = &self.validators[v].evidence;
-        let supplied = objects.into_iter().map(|o| EvidenceObject::from_value(o.0).unwrap()).collect();
         let command = match (self.validators[v].judge, own.assemble(inputs, supplied)) {
             (Judge::Silent, _) => return,
             (Judge::Refuses, _) => refused,
-            (_, Err(AssembleError::Missing(cids))) => Command::MissingSeen { set_index, round, cids },
+            (_, Err(AssembleError::Missing(cids))) => Command::MissingSeen {
+                set_index,
+                round,
+                cids,
+            },
             (_, Err(_)) => refused,
             (_, Ok(proposal)) => match check_proposal(own, &proposal, &id, &facts) {
                 Ok(decided) if decided.receipt_cid == receipt.receipt_cid() => {
                     self.validators[v].ready = Some(Hex32::from_bytes(decided.digest));
-                    Command::ReadySeen { ready: self.scene.ready(v, &decided, round) }
+                    Command::ReadySeen {
+                        ready: self.scene.ready(v, &decided, round),
+                    }
                 }
                 Ok(_) | Err(_) => refused,
             },
@@ -536,11 +639,16 @@ impl World {
     fn sign(&mut self, set_index: u8, ready: &[Signed<Ready>]) {
         let v = self.by_set_index(set_index);
         let q = usize::from(final_quorum(self.scene.spec.m, self.scene.spec.n));
-        assert!(ready.len() >= q, "signatures are asked for with q ready answers");
+        assert!(
+            ready.len() >= q,
+            "signatures are asked for with q ready answers"
+        );
         let digest = ready[0].payload().digest;
-        let open = self.now < super::super::deadlines::Deadlines::of(&self.scene.dossier).sign_until_ms;
+        let open =
+            self.now < super::super::deadlines::Deadlines::of(&self.scene.dossier).sign_until_ms;
         let validator = &mut self.validators[v];
-        let may = validator.ready == Some(digest) && validator.signed.is_none_or(|signed| signed == digest);
+        let may = validator.ready == Some(digest)
+            && validator.signed.is_none_or(|signed| signed == digest);
         if !may || !open || matches!(validator.judge, Judge::Silent | Judge::NeverSigns) {
             return;
         }
@@ -555,8 +663,12 @@ impl World {
 
     /// Signatures reach the payees, not the gateway: one of them settles once it holds m.
     fn payee_settles(&mut self) {
-        let crate::market::Phase::Signing { decided, .. } = self.task.phase() else { return };
-        let signers: Vec<usize> = (0..self.validators.len()).filter(|v| self.validators[*v].signed.is_some()).collect();
+        let crate::market::Phase::Signing { decided, .. } = self.task.phase() else {
+            return;
+        };
+        let signers: Vec<usize> = (0..self.validators.len())
+            .filter(|v| self.validators[*v].signed.is_some())
+            .collect();
         if signers.len() >= usize::from(self.scene.spec.m) {
             let signatures = self.scene.settlement_signatures(&signers, &decided.digest);
             let receipt = decided.signed(signatures).unwrap();
@@ -572,7 +684,10 @@ impl World {
             let _known = self.apply(Command::SettledSeen { settled });
         } else if self.task.phase().name() == PhaseName::Refunding && self.chain.is_empty() {
             let refunded = self.chain.swept.unwrap_or(0).into();
-            let command = Command::SweptSeen { transaction: "sweep".to_owned(), refunded };
+            let command = Command::SweptSeen {
+                transaction: "sweep".to_owned(),
+                refunded,
+            };
             let _refused = self.apply(command);
         }
     }
@@ -587,9 +702,15 @@ impl World {
             Money::Impossible | Money::Unknown => 0,
         };
         match ending {
-            Ending::Paid { settled, .. } | Ending::Rejected { settled, .. } | Ending::SettledElsewhere { settled } => {
+            Ending::Paid { settled, .. }
+            | Ending::Rejected { settled, .. }
+            | Ending::SettledElsewhere { settled } => {
                 let paid: u128 = settled.paid.iter().map(|row| row.amount.get()).sum();
-                assert_eq!(paid + settled.refunded.get(), received, "payouts and refund are the budget");
+                assert_eq!(
+                    paid + settled.refunded.get(),
+                    received,
+                    "payouts and refund are the budget"
+                );
                 assert!(self.chain.is_settled());
             }
             Ending::Refunded { refunded, .. } => assert_eq!(refunded.get(), received),
@@ -602,7 +723,10 @@ impl World {
     /// Every claim named in a Paid receipt is paid, nobody else's work is, and no rejected claim is named.
     fn check_payees(&self, ending: &Ending) {
         let (receipt, settled) = match ending {
-            Ending::Paid { receipt, settled, .. } | Ending::Rejected { receipt, settled } => (receipt, settled),
+            Ending::Paid {
+                receipt, settled, ..
+            }
+            | Ending::Rejected { receipt, settled } => (receipt, settled),
             Ending::SettledElsewhere { .. } | Ending::Refunded { .. } | Ending::Unfunded => return,
         };
         let paid_workers: Vec<Hex32> = settled
@@ -612,27 +736,47 @@ impl World {
             .map(|row| row.payee)
             .collect();
         if !matches!(ending, Ending::Paid { .. }) {
-            assert!(paid_workers.is_empty(), "nobody is paid for a rejected claim");
+            assert!(
+                paid_workers.is_empty(),
+                "nobody is paid for a rejected claim"
+            );
             return;
         }
         let named = &receipt.receipt().claim_cids;
         assert_eq!(named.len(), paid_workers.len());
         let m = usize::from(self.scene.spec.m);
         for cid in named {
-            let claim = self.task.evidence().claim(cid).expect("a paid claim is evidence");
+            let claim = self
+                .task
+                .evidence()
+                .claim(cid)
+                .expect("a paid claim is evidence");
             assert!(self.task.evidence().verdict_count(cid, Verdict::Accept) >= m);
-            let lease = self.task.evidence().lease(&claim.payload().lease_cid).unwrap();
+            let lease = self
+                .task
+                .evidence()
+                .lease(&claim.payload().lease_cid)
+                .unwrap();
             let wallet: Hex32 = lease.payload().payout.address.as_str().parse().unwrap();
-            assert!(paid_workers.contains(&wallet), "a claim named in the receipt is paid");
+            assert!(
+                paid_workers.contains(&wallet),
+                "a claim named in the receipt is paid"
+            );
         }
     }
 
     /// Actor indexes of the workers that were paid, ascending.
     pub(super) fn paid_workers(&self) -> Vec<usize> {
-        let Some(settled) = &self.chain.settled else { return Vec::new() };
+        let Some(settled) = &self.chain.settled else {
+            return Vec::new();
+        };
         (0..self.scene.actors.workers.len())
             .filter(|w| {
-                let wallet: Hex32 = self.scene.actors.workers[*w].payout.as_str().parse().unwrap();
+                let wallet: Hex32 = self.scene.actors.workers[*w]
+                    .payout
+                    .as_str()
+                    .parse()
+                    .unwrap();
                 settled.paid.iter().any(|row| row.payee == wallet)
             })
             .collect()
