@@ -15,7 +15,12 @@ pub trait ChainView: Send + Sync + 'static {
     /// Chain time, ms.
     async fn now_ms(&self) -> Result<u64, ChainError>;
     /// The vault of some terms.
-    async fn vault(&self, terms_hash: Hex32, pay_to: Hex32, asset: Hex32) -> Result<VaultView, ChainError>;
+    async fn vault(
+        &self,
+        terms_hash: Hex32,
+        pay_to: Hex32,
+        asset: Hex32,
+    ) -> Result<VaultView, ChainError>;
 }
 
 /// Why the chain is not known. Never read as "nothing there".
@@ -49,12 +54,20 @@ impl SimulatedChain {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(ChainError::Unreachable)?;
-        Ok(Self { url: format!("{}/rpc", url.trim_end_matches('/')), http })
+        Ok(Self {
+            url: format!("{}/rpc", url.trim_end_matches('/')),
+            http,
+        })
     }
 
     async fn call(&self, rpc: &Rpc) -> Result<RpcAnswer, ChainError> {
-        let mut response =
-            self.http.post(&self.url).json(rpc).send().await.map_err(ChainError::Unreachable)?;
+        let mut response = self
+            .http
+            .post(&self.url)
+            .json(rpc)
+            .send()
+            .await
+            .map_err(ChainError::Unreachable)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(ChainError::Unreachable)? {
             if body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
@@ -70,9 +83,9 @@ impl SimulatedChain {
 impl ChainView for SimulatedChain {
     async fn now_ms(&self) -> Result<u64, ChainError> {
         match self.call(&Rpc::Clock).await? {
-            RpcAnswer::Clock { now, .. } => {
-                u64::try_from(now).map(|s| s.saturating_mul(1_000)).map_err(|_| ChainError::Malformed)
-            }
+            RpcAnswer::Clock { now, .. } => u64::try_from(now)
+                .map(|s| s.saturating_mul(1_000))
+                .map_err(|_| ChainError::Malformed),
             RpcAnswer::Balance { .. }
             | RpcAnswer::Done { .. }
             | RpcAnswer::Payment(_)
@@ -82,8 +95,20 @@ impl ChainView for SimulatedChain {
         }
     }
 
-    async fn vault(&self, terms_hash: Hex32, pay_to: Hex32, asset: Hex32) -> Result<VaultView, ChainError> {
-        match self.call(&Rpc::Vault { terms_hash, pay_to, asset }).await? {
+    async fn vault(
+        &self,
+        terms_hash: Hex32,
+        pay_to: Hex32,
+        asset: Hex32,
+    ) -> Result<VaultView, ChainError> {
+        match self
+            .call(&Rpc::Vault {
+                terms_hash,
+                pay_to,
+                asset,
+            })
+            .await?
+        {
             RpcAnswer::Vault(view) => Ok(view),
             RpcAnswer::Balance { .. }
             | RpcAnswer::Done { .. }

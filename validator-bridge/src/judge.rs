@@ -31,7 +31,11 @@ impl ClaimContent {
         let evidence = claim
             .evidence
             .iter()
-            .map(|e| blobs(&e.cid).filter(|b| fits(b, e.bytes)).map(|bytes| (e.clone(), bytes)))
+            .map(|e| {
+                blobs(&e.cid)
+                    .filter(|b| fits(b, e.bytes))
+                    .map(|bytes| (e.clone(), bytes))
+            })
             .collect::<Option<Vec<_>>>()?;
         Some(Self { output, evidence })
     }
@@ -39,11 +43,20 @@ impl ClaimContent {
 
 /// A verdict, or `None` when this validator cannot judge (its own network is down, the page does not load).
 /// Not judging is silence, never a reject.
-pub async fn judge(sandbox: &Sandbox, dossier: &Dossier, claim: &ResultClaim, content: &ClaimContent) -> Option<Judgement> {
+pub async fn judge(
+    sandbox: &Sandbox,
+    dossier: &Dossier,
+    claim: &ResultClaim,
+    content: &ClaimContent,
+) -> Option<Judgement> {
     let input = strict::parse_value(dossier.input(), MAX_INPUT_BYTES).ok()?;
     let capability_id = dossier.manifest().capability_id.to_string();
     for attempt in 1..=TRIES {
-        let job = Job { capability_id: capability_id.clone(), input: input.clone(), ..Job::default() };
+        let job = Job {
+            capability_id: capability_id.clone(),
+            input: input.clone(),
+            ..Job::default()
+        };
         let claimed = Claim {
             output: content.output.clone(),
             blobs: content
@@ -63,7 +76,9 @@ pub async fn judge(sandbox: &Sandbox, dossier: &Dossier, claim: &ResultClaim, co
             Ok(Judging::CannotJudge(refusal)) => {
                 tracing::warn!(task = %dossier.task_id(), attempt, %refusal, "cannot judge");
             }
-            Err(error) => tracing::warn!(task = %dossier.task_id(), attempt, %error, "judging failed"),
+            Err(error) => {
+                tracing::warn!(task = %dossier.task_id(), attempt, %error, "judging failed")
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }

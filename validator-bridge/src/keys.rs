@@ -9,7 +9,9 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use d402_objects::{Ed25519Id, EvmAddress, ObjectError, Payload, SignatureBytes, Signed, SigningKey};
+use d402_objects::{
+    Ed25519Id, EvmAddress, ObjectError, Payload, SignatureBytes, Signed, SigningKey,
+};
 use zeroize::Zeroizing;
 
 /// Why keys could not be had.
@@ -42,7 +44,9 @@ pub struct Keys {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("validator", &self.validator()).finish_non_exhaustive()
+        f.debug_struct("Keys")
+            .field("validator", &self.validator())
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,7 +76,11 @@ impl Keys {
         if envelope.verifying_key() == settlement.verifying_key() {
             return Err(KeyError::SameKey);
         }
-        Ok(Self { envelope, settlement, evm })
+        Ok(Self {
+            envelope,
+            settlement,
+            evm,
+        })
     }
 
     /// The validator's name: its envelope key.
@@ -124,7 +132,8 @@ fn secret(dir: &Path, name: &'static str) -> Result<Zeroizing<[u8; 32]>, KeyErro
     match std::fs::read_to_string(&path).map(Zeroizing::new) {
         Ok(text) => {
             let mut bytes = Zeroizing::new([0u8; 32]);
-            hex::decode_to_slice(text.trim(), bytes.as_mut_slice()).map_err(|_| KeyError::NotAKey { name })?;
+            hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
+                .map_err(|_| KeyError::NotAKey { name })?;
             Ok(bytes)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(&path),
@@ -142,6 +151,8 @@ fn create(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
         .mode(0o600)
         .open(path)
         .map_err(KeyError::File)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(KeyError::File)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(KeyError::File)?;
     Ok(bytes)
 }

@@ -28,7 +28,9 @@ pub struct Link {
 pub fn open(stream: UnixStream) -> (Link, tokio::task::JoinSet<()>) {
     let (in_tx, inbound) = mpsc::channel(INBOUND_FRAMES);
     let (outbound, out_rx) = mpsc::channel::<FromBridge>(OUTBOUND_FRAMES);
-    let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME_BYTES).new_codec();
+    let codec = LengthDelimitedCodec::builder()
+        .max_frame_length(MAX_FRAME_BYTES)
+        .new_codec();
     let (sink, source) = Framed::new(stream, codec).split();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(read(source, in_tx));
@@ -54,9 +56,14 @@ async fn read(mut source: SplitStream<Frames>, inbound: mpsc::Sender<ToBridge>) 
     }
 }
 
-async fn write(mut sink: SplitSink<Frames, tokio_util::bytes::Bytes>, mut outbound: mpsc::Receiver<FromBridge>) {
+async fn write(
+    mut sink: SplitSink<Frames, tokio_util::bytes::Bytes>,
+    mut outbound: mpsc::Receiver<FromBridge>,
+) {
     while let Some(message) = outbound.recv().await {
-        let Ok(bytes) = d402_wire::encode(&message) else { continue };
+        let Ok(bytes) = d402_wire::encode(&message) else {
+            continue;
+        };
         if sink.send(bytes.into()).await.is_err() {
             return;
         }

@@ -7,7 +7,10 @@ use clap::{Parser, Subcommand};
 use d402_validator_bridge::{Bridge, BridgeConfig};
 
 #[derive(Parser)]
-#[command(version, about = "Judges claims and co-signs settlements; holds the validator's keys")]
+#[command(
+    version,
+    about = "Judges claims and co-signs settlements; holds the validator's keys"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,7 +42,9 @@ fn main() -> ExitCode {
         .init();
     d402_capabilities::fetch::install_tls_provider();
     let outcome = match Cli::parse().command {
-        Command::Exec => d402_capabilities::run_exec(std::io::stdin(), std::io::stdout()).map_err(Box::from),
+        Command::Exec => {
+            d402_capabilities::run_exec(std::io::stdin(), std::io::stdout()).map_err(Box::from)
+        }
         Command::Run { config } => run(&config),
         Command::Keys { config } => keys(&config),
     };

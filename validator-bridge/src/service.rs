@@ -81,7 +81,8 @@ impl Bridge {
     pub async fn open(config: BridgeConfig) -> Result<Self, BridgeError> {
         std::fs::create_dir_all(&config.state_dir)?;
         let keys = Arc::new(Keys::load_or_create(&config.state_dir.join("keys"))?);
-        let journal = Arc::new(SqliteJournal::open(&config.state_dir.join("journal.sqlite")).await?);
+        let journal =
+            Arc::new(SqliteJournal::open(&config.state_dir.join("journal.sqlite")).await?);
         let mut sandbox = SandboxConfig::current_exe()?;
         if let Some(program) = &config.executor {
             sandbox.program.clone_from(program);
@@ -184,20 +185,33 @@ impl Bridge {
     async fn prune(&self) {
         let now = now_ms();
         let over = |case: &Case| {
-            u64::try_from(case.dossier().times().refund_after_s.0).unwrap_or(0).saturating_mul(1_000) < now
+            u64::try_from(case.dossier().times().refund_after_s.0)
+                .unwrap_or(0)
+                .saturating_mul(1_000)
+                < now
         };
-        self.shared.cases.lock().await.retain(|_, case| case.try_lock().map_or(true, |case| !over(&case)));
+        self.shared
+            .cases
+            .lock()
+            .await
+            .retain(|_, case| case.try_lock().map_or(true, |case| !over(&case)));
         if let Err(error) = self.shared.tools.store.prune(now).await {
             tracing::warn!(%error, "old cases are not pruned");
         }
     }
 
     /// The case of a task, from memory or disk.
-    async fn case(&self, task_id: Cid, outbound: &mpsc::Sender<FromBridge>) -> Result<Arc<Mutex<Case>>, Refusal> {
+    async fn case(
+        &self,
+        task_id: Cid,
+        outbound: &mpsc::Sender<FromBridge>,
+    ) -> Result<Arc<Mutex<Case>>, Refusal> {
         if let Some(case) = self.shared.cases.lock().await.get(&task_id) {
             return Ok(Arc::clone(case));
         }
-        let case = Case::load(self.shared.tools.clone(), task_id).await?.ok_or(Refusal::UnknownTask)?;
+        let case = Case::load(self.shared.tools.clone(), task_id)
+            .await?
+            .ok_or(Refusal::UnknownTask)?;
         let unjudged = case.unjudged();
         let case = self.remember(task_id, case).await?;
         for claim in unjudged {
@@ -215,29 +229,47 @@ impl Bridge {
         if cases.len() >= MAX_CASES && !cases.contains_key(&task_id) {
             let now = now_ms();
             cases.retain(|_, c| {
-                c.try_lock().map_or(true, |c| c.dossier().times().decide_at_ms.get() > now)
+                c.try_lock()
+                    .map_or(true, |c| c.dossier().times().decide_at_ms.get() > now)
             });
             if cases.len() >= MAX_CASES {
                 return Err(Refusal::Busy);
             }
         }
-        Ok(Arc::clone(cases.entry(task_id).or_insert_with(|| Arc::new(Mutex::new(case)))))
+        Ok(Arc::clone(
+            cases
+                .entry(task_id)
+                .or_insert_with(|| Arc::new(Mutex::new(case))),
+        ))
     }
 
     /// Judges in the background; the verdict goes out when it is stored.
-    fn start_judging(&self, case: &Arc<Mutex<Case>>, revealed: Revealed, outbound: &mpsc::Sender<FromBridge>) {
+    fn start_judging(
+        &self,
+        case: &Arc<Mutex<Case>>,
+        revealed: Revealed,
+        outbound: &mpsc::Sender<FromBridge>,
+    ) {
         let (bridge, case, outbound) = (self.clone(), Arc::clone(case), outbound.clone());
         tokio::spawn(async move {
             let dossier = case.lock().await.dossier().clone();
             let claim: &Signed<_> = &revealed.claim;
-            let judged = crate::judge::judge(&bridge.shared.sandbox, &dossier, claim.payload(), &revealed.content).await;
+            let judged = crate::judge::judge(
+                &bridge.shared.sandbox,
+                &dossier,
+                claim.payload(),
+                &revealed.content,
+            )
+            .await;
             let Some(judgement) = judged else { return };
             match case.lock().await.verdict(claim, &judgement, now_ms()).await {
                 Ok((receipt, outgoing)) => {
                     tracing::info!(task = %dossier.task_id(), claim = %claim.cid(), verdict = ?receipt.payload().verdict, "judged");
                     send_all(&outbound, outgoing).await;
                 }
-                Err(reason) => tracing::error!(task = %dossier.task_id(), ?reason, "verdict is not given"),
+                Err(reason) => {
+                    tracing::error!(task = %dossier.task_id(), ?reason, "verdict is not given")
+                }
             }
         });
     }
@@ -245,7 +277,11 @@ impl Bridge {
 
 async fn send_all(outbound: &mpsc::Sender<FromBridge>, messages: Vec<Outgoing>) {
     for Outgoing { to, request } in messages {
-        if outbound.send(FromBridge::Send { to, request }).await.is_err() {
+        if outbound
+            .send(FromBridge::Send { to, request })
+            .await
+            .is_err()
+        {
             return;
         }
     }

@@ -42,7 +42,11 @@ pub enum ChainClass {
 pub const fn fund_by_ms(issued_at_ms: u64, deadline_ms: u64) -> u64 {
     let by_ttl = issued_at_ms.saturating_add(CHALLENGE_TTL_MS);
     let by_deadline = deadline_ms.saturating_sub(FUND_MARGIN_MS);
-    if by_ttl < by_deadline { by_ttl } else { by_deadline }
+    if by_ttl < by_deadline {
+        by_ttl
+    } else {
+        by_deadline
+    }
 }
 
 /// First moment at which no commit is acked any more, ms (spec §5.3). The time left is counted from
@@ -83,7 +87,9 @@ pub const fn settle_by_s(deadline_ms: u64, decision_time_s: u64) -> u64 {
 /// Start of the slow path, ms (spec §5.6).
 #[must_use]
 pub const fn decide_at_ms(settle_by_s: u64) -> u64 {
-    settle_by_s.saturating_sub(DECIDE_BEFORE_SETTLE_BY_S).saturating_mul(1_000)
+    settle_by_s
+        .saturating_sub(DECIDE_BEFORE_SETTLE_BY_S)
+        .saturating_mul(1_000)
 }
 
 /// `refundAfter`, unix seconds. `large` is a budget above 100 USD.

@@ -27,7 +27,10 @@ impl Blob {
     /// Wraps `bytes` under their own CID.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self { cid: Cid::of(bytes), base64: STANDARD_NO_PAD.encode(bytes) }
+        Self {
+            cid: Cid::of(bytes),
+            base64: STANDARD_NO_PAD.encode(bytes),
+        }
     }
 
     /// The bytes, when they hash to the CID.
@@ -35,10 +38,15 @@ impl Blob {
     /// # Errors
     /// [`CodecError::Base64`] for bad text, [`CodecError::WrongCid`] when the bytes are not those of the CID.
     pub fn verified(&self) -> Result<Vec<u8>, CodecError> {
-        let bytes = STANDARD_NO_PAD.decode(&self.base64).map_err(|_| CodecError::Base64)?;
+        let bytes = STANDARD_NO_PAD
+            .decode(&self.base64)
+            .map_err(|_| CodecError::Base64)?;
         let got = Cid::of(&bytes);
         if got != self.cid {
-            return Err(CodecError::WrongCid { expected: self.cid, got });
+            return Err(CodecError::WrongCid {
+                expected: self.cid,
+                got,
+            });
         }
         Ok(bytes)
     }
@@ -96,6 +104,8 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, CodecError> {
 /// [`CodecError::Shape`] for JSON that is no `T`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> Result<T, CodecError> {
     let value = strict::parse_value(bytes, max_bytes).map_err(CodecError::Strict)?;
-    serde_json::from_value(value)
-        .map_err(|e| CodecError::Shape { line: e.line(), column: e.column() })
+    serde_json::from_value(value).map_err(|e| CodecError::Shape {
+        line: e.line(),
+        column: e.column(),
+    })
 }

@@ -48,7 +48,11 @@ impl RawDossier {
             intent: RawEnvelope(parts.intent.to_value()),
             manifest: RawEnvelope(parts.manifest.to_value()),
             registration: RawEnvelope(parts.registration.to_value()),
-            offers: parts.offers.iter().map(|o| RawEnvelope(o.to_value())).collect(),
+            offers: parts
+                .offers
+                .iter()
+                .map(|o| RawEnvelope(o.to_value()))
+                .collect(),
             input: Blob::of(&parts.input),
             payment_index: parts.payment_index,
         }
@@ -59,8 +63,11 @@ impl RawDossier {
     /// # Errors
     /// [`RawDossierError`] names what does not hold.
     pub fn check(self) -> Result<Dossier, RawDossierError> {
-        let offers =
-            self.offers.into_iter().map(|o| Signed::from_value(o.0)).collect::<Result<Vec<_>, _>>()?;
+        let offers = self
+            .offers
+            .into_iter()
+            .map(|o| Signed::from_value(o.0))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier::check(DossierParts {
             intent: Signed::from_value(self.intent.0)?,
             manifest: Signed::from_value(self.manifest.0)?,

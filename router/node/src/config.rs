@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 /// A role of a node. One node may have any mix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Introduces peers and keeps the directory; every node does, this one does nothing else.
@@ -209,10 +211,14 @@ impl NodeConfig {
     /// # Errors
     /// [`ConfigError`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| ConfigError::Toml {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
     }
 
     /// Whether the node has a role.
@@ -227,5 +233,8 @@ impl NodeConfig {
 /// # Errors
 /// [`ConfigError::Setting`] names it.
 pub fn setting<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, ConfigError> {
-    text.parse().map_err(|_| ConfigError::Setting { field, got: text.to_owned() })
+    text.parse().map_err(|_| ConfigError::Setting {
+        field,
+        got: text.to_owned(),
+    })
 }

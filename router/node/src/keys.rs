@@ -46,10 +46,14 @@ pub fn load(path: &Path) -> Result<SigningKey, KeyError> {
 pub fn secret(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     let text = std::fs::read_to_string(path)
         .map(Zeroizing::new)
-        .map_err(|source| KeyError::File { path: path.to_owned(), source })?;
+        .map_err(|source| KeyError::File {
+            path: path.to_owned(),
+            source,
+        })?;
     let mut bytes = Zeroizing::new([0u8; 32]);
-    hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
-        .map_err(|_| KeyError::NotAKey { path: path.to_owned() })?;
+    hex::decode_to_slice(text.trim(), bytes.as_mut_slice()).map_err(|_| KeyError::NotAKey {
+        path: path.to_owned(),
+    })?;
     Ok(bytes)
 }
 
@@ -58,7 +62,10 @@ pub fn secret(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
 /// # Errors
 /// [`KeyError`].
 pub fn create(path: &Path) -> Result<SigningKey, KeyError> {
-    let file_error = |source| KeyError::File { path: path.to_owned(), source };
+    let file_error = |source| KeyError::File {
+        path: path.to_owned(),
+        source,
+    };
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(file_error)?;
     }
@@ -71,7 +78,9 @@ pub fn create(path: &Path) -> Result<SigningKey, KeyError> {
         .mode(0o600)
         .open(path)
         .map_err(file_error)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(file_error)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(file_error)?;
     Ok(SigningKey::from_bytes(&bytes))
 }
 
@@ -80,7 +89,11 @@ pub fn create(path: &Path) -> Result<SigningKey, KeyError> {
 /// # Errors
 /// [`KeyError`]; an unreadable file is never replaced.
 pub fn load_or_create(path: &Path) -> Result<SigningKey, KeyError> {
-    if path.exists() { load(path) } else { create(path) }
+    if path.exists() {
+        load(path)
+    } else {
+        create(path)
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +114,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("k");
         std::fs::write(&path, "not hex").unwrap();
-        assert!(matches!(load_or_create(&path), Err(KeyError::NotAKey { .. })));
+        assert!(matches!(
+            load_or_create(&path),
+            Err(KeyError::NotAKey { .. })
+        ));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "not hex");
     }
 }

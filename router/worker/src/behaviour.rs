@@ -32,9 +32,10 @@ impl Behaviour {
                 "vanish" => Ok(Self::Vanishes),
                 other => Err(other.to_owned()),
             },
-            Some(("slow", ms)) => {
-                ms.parse().map(|ms| Self::Slow(Duration::from_millis(ms))).map_err(|_| text.to_owned())
-            }
+            Some(("slow", ms)) => ms
+                .parse()
+                .map(|ms| Self::Slow(Duration::from_millis(ms)))
+                .map_err(|_| text.to_owned()),
             Some(_) => Err(text.to_owned()),
         }
     }
@@ -78,8 +79,14 @@ fn find(value: &mut Value, is_it: fn(&Value) -> bool) -> Option<&mut Value> {
 fn longest_text(value: &mut Value) -> Option<&mut Value> {
     match value {
         Value::String(_) => Some(value),
-        Value::Array(items) => items.iter_mut().filter_map(longest_text).max_by_key(|v| text_len(v)),
-        Value::Object(fields) => fields.values_mut().filter_map(longest_text).max_by_key(|v| text_len(v)),
+        Value::Array(items) => items
+            .iter_mut()
+            .filter_map(longest_text)
+            .max_by_key(|v| text_len(v)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .filter_map(longest_text)
+            .max_by_key(|v| text_len(v)),
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
@@ -100,8 +107,16 @@ mod tests {
         let lied = Behaviour::Lies.distort(page.clone());
         assert_ne!(lied, page);
         assert_eq!(lied["title"], "T");
-        assert!(lied["markdown"].as_str().unwrap().starts_with("a long text"));
-        assert_eq!(Behaviour::Lies.distort(json!({"valid": true})), json!({"valid": false}));
+        assert!(
+            lied["markdown"]
+                .as_str()
+                .unwrap()
+                .starts_with("a long text")
+        );
+        assert_eq!(
+            Behaviour::Lies.distort(json!({"valid": true})),
+            json!({"valid": false})
+        );
         assert_ne!(Behaviour::Lies.distort(json!([1, 2])), json!([1, 2]));
     }
 
@@ -109,12 +124,18 @@ mod tests {
     fn honest_and_slow_workers_claim_what_they_computed() {
         let page = json!({"markdown": "x"});
         assert_eq!(Behaviour::Honest.distort(page.clone()), page);
-        assert_eq!(Behaviour::Slow(Duration::from_secs(1)).distort(page.clone()), page);
+        assert_eq!(
+            Behaviour::Slow(Duration::from_secs(1)).distort(page.clone()),
+            page
+        );
     }
 
     #[test]
     fn flags_are_read_strictly() {
-        assert_eq!(Behaviour::parse("slow:1500"), Ok(Behaviour::Slow(Duration::from_millis(1_500))));
+        assert_eq!(
+            Behaviour::parse("slow:1500"),
+            Ok(Behaviour::Slow(Duration::from_millis(1_500)))
+        );
         assert!(Behaviour::parse("slow").is_err());
         assert!(Behaviour::parse("fast:1").is_err());
     }

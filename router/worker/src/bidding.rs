@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use d402_objects::{Address, Amount, Bid, Caip2, CapabilityId, Ed25519Id, Multiaddr, NodeId, Payout, TaskAnnouncement, UnixMs};
+use d402_objects::{
+    Address, Amount, Bid, Caip2, CapabilityId, Ed25519Id, Multiaddr, NodeId, Payout,
+    TaskAnnouncement, UnixMs,
+};
 use d402_wire::NodeAddress;
 
 /// A bid is good for this long, ms: through the window, the lease and its first retries.
@@ -47,12 +50,22 @@ impl BidPolicy {
     ///
     /// # Errors
     /// [`Pass`] says why not.
-    pub fn bid(&self, worker: Ed25519Id, local: &NodeAddress, task: &TaskAnnouncement, now_ms: u64) -> Result<Bid, Pass> {
+    pub fn bid(
+        &self,
+        worker: Ed25519Id,
+        local: &NodeAddress,
+        task: &TaskAnnouncement,
+        now_ms: u64,
+    ) -> Result<Bid, Pass> {
         let price = *self.prices.get(&task.capability_id).ok_or(Pass::NotSold)?;
         if !self.gateways.is_empty() && !self.gateways.contains(&task.gateway) {
             return Err(Pass::Gateway);
         }
-        let address = self.payouts.get(&task.network).ok_or(Pass::NoWallet)?.clone();
+        let address = self
+            .payouts
+            .get(&task.network)
+            .ok_or(Pass::NoWallet)?
+            .clone();
         if price > task.max_price {
             return Err(Pass::TooCheap);
         }
@@ -60,7 +73,9 @@ impl BidPolicy {
         if now_ms >= task.bid_until_ms.get() || time_left < MIN_WORK_MS {
             return Err(Pass::TooLate);
         }
-        let valid_until = now_ms.saturating_add(BID_VALID_MS).min(task.deadline_ms.get());
+        let valid_until = now_ms
+            .saturating_add(BID_VALID_MS)
+            .min(task.deadline_ms.get());
         Ok(Bid {
             object_version: 1,
             worker,
@@ -68,10 +83,16 @@ impl BidPolicy {
             terms_hash: task.terms_hash,
             network: task.network.clone(),
             price,
-            payout: Payout { network: task.network.clone(), address },
+            payout: Payout {
+                network: task.network.clone(),
+                address,
+            },
             valid_until_ms: UnixMs::new(valid_until).map_err(|_| Pass::Malformed)?,
             seq: now_ms,
-            node_id: local.node_id.parse::<NodeId>().map_err(|_| Pass::Malformed)?,
+            node_id: local
+                .node_id
+                .parse::<NodeId>()
+                .map_err(|_| Pass::Malformed)?,
             addresses: local
                 .addresses
                 .iter()

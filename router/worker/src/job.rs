@@ -91,13 +91,22 @@ impl Job {
         if self.sealed.is_some() || self.evidence.insert(commit.clone()).is_err() {
             return Vec::new();
         }
-        self.sealed = Some(Sealed { product, claim, commit });
+        self.sealed = Some(Sealed {
+            product,
+            claim,
+            commit,
+        });
         self.next_send_ms = now_ms;
         self.tick(now_ms)
     }
 
     /// An ack of any lease of the set, with the commit it is of. Those that do not belong are ignored.
-    pub fn ack_seen(&mut self, commit: Signed<ClaimCommit>, ack: Signed<CommitAck>, now_ms: u64) -> Vec<JobEffect> {
+    pub fn ack_seen(
+        &mut self,
+        commit: Signed<ClaimCommit>,
+        ack: Signed<CommitAck>,
+        now_ms: u64,
+    ) -> Vec<JobEffect> {
         let own = ack.payload().lease_cid == self.lease.cid();
         let validator = self.dossier().set_index_of(&ack.payload().validator);
         // A commit that is known already is refused as taken; its acks still count.
@@ -153,12 +162,17 @@ impl Job {
 
     /// First moment at which no validator acks this lease.
     fn closes_ms(&self) -> u64 {
-        self.dossier().times().commit_closes(self.lease.payload().expires_at_ms).get()
+        self.dossier()
+            .times()
+            .commit_closes(self.lease.payload().expires_at_ms)
+            .get()
     }
 
     fn may_reveal(&self, now_ms: u64) -> bool {
         let now = UnixMs::default().saturating_add_ms(now_ms);
-        self.sealed.as_ref().is_some_and(|sealed| may_reveal(&self.evidence, &sealed.claim, now).is_ok())
+        self.sealed
+            .as_ref()
+            .is_some_and(|sealed| may_reveal(&self.evidence, &sealed.claim, now).is_ok())
     }
 
     /// Acks that go with a reveal: all that are held, so that quorum validators see every certificate.
@@ -197,6 +211,8 @@ impl Job {
     /// Claim and commit, once sealed.
     #[must_use]
     pub fn sealed(&self) -> Option<(&Signed<ResultClaim>, &Signed<ClaimCommit>, &Product)> {
-        self.sealed.as_ref().map(|s| (&s.claim, &s.commit, &s.product))
+        self.sealed
+            .as_ref()
+            .map(|s| (&s.claim, &s.commit, &s.product))
     }
 }

@@ -26,15 +26,29 @@ impl Payday {
     }
 
     /// Takes the signatures of a carrier; the carrier with all of them once they are enough at `now`.
-    pub fn signature_seen(&mut self, dossier: &Dossier, carrier: &SignedReceipt, now: UnixSeconds) -> Option<SignedReceipt> {
+    pub fn signature_seen(
+        &mut self,
+        dossier: &Dossier,
+        carrier: &SignedReceipt,
+        now: UnixSeconds,
+    ) -> Option<SignedReceipt> {
         let receipt = carrier.receipt_cid();
         // An honest set signs one receipt; a bound of its size keeps a hostile one from growing this.
-        if self.by_receipt.len() >= usize::from(dossier.set().n()) && !self.by_receipt.contains_key(&receipt) {
+        if self.by_receipt.len() >= usize::from(dossier.set().n())
+            && !self.by_receipt.contains_key(&receipt)
+        {
             return None;
         }
         let mut all = self.by_receipt.get(&receipt).cloned().unwrap_or_default();
-        all.extend(carrier.signatures().iter().map(|s| (s.set_index, s.clone())));
-        let joined = carrier.with_signatures(all.values().cloned().collect()).ok()?;
+        all.extend(
+            carrier
+                .signatures()
+                .iter()
+                .map(|s| (s.set_index, s.clone())),
+        );
+        let joined = carrier
+            .with_signatures(all.values().cloned().collect())
+            .ok()?;
         match check_signatures(dossier, &joined, now) {
             Ok(_) => {
                 self.by_receipt.insert(receipt, all);

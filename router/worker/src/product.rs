@@ -2,8 +2,8 @@
 
 use d402_capabilities::exec::Produced;
 use d402_objects::{
-    Amount, BlobRef, Cid, ClaimCommit, Evidence, Hex32, Lease, MediaType, Mode, ObjectError, ResultClaim, Signed,
-    SigningKey, Value, canonical, evidence_root,
+    Amount, BlobRef, Cid, ClaimCommit, Evidence, Hex32, Lease, MediaType, Mode, ObjectError,
+    ResultClaim, Signed, SigningKey, Value, canonical, evidence_root,
 };
 use d402_settlement::market::Dossier;
 
@@ -57,20 +57,34 @@ impl Product {
     /// [`ProductError::Malformed`].
     pub fn from_child(produced: Produced, behaviour: Behaviour) -> Result<Self, ProductError> {
         let malformed = |field| ProductError::Malformed { field };
-        let honest_digest: Cid = produced.canonical_digest.parse().map_err(|_| malformed("canonicalDigest"))?;
+        let honest_digest: Cid = produced
+            .canonical_digest
+            .parse()
+            .map_err(|_| malformed("canonicalDigest"))?;
         let honest = canonical::to_bytes(&produced.output);
         let output = canonical::to_bytes(&behaviour.distort(produced.output));
-        let canonical_digest = if output == honest { honest_digest } else { Cid::of(&output) };
+        let canonical_digest = if output == honest {
+            honest_digest
+        } else {
+            Cid::of(&output)
+        };
         Ok(Self {
             output,
             evidence: produced
                 .blobs
                 .into_iter()
-                .map(|b| EvidenceBytes { name: b.name, media_type: b.media_type, bytes: b.bytes })
+                .map(|b| EvidenceBytes {
+                    name: b.name,
+                    media_type: b.media_type,
+                    bytes: b.bytes,
+                })
                 .collect(),
             canonical_digest,
             units: produced.units.parse().map_err(|_| malformed("units"))?,
-            runtime_digest: produced.runtime_digest.parse().map_err(|_| malformed("runtimeDigest"))?,
+            runtime_digest: produced
+                .runtime_digest
+                .parse()
+                .map_err(|_| malformed("runtimeDigest"))?,
         })
     }
 
@@ -85,7 +99,11 @@ impl Product {
         salt: [u8; 32],
         key: &SigningKey,
     ) -> Result<(Signed<ResultClaim>, Signed<ClaimCommit>), ProductError> {
-        let evidence = self.evidence.iter().map(evidence_ref).collect::<Result<Vec<_>, _>>()?;
+        let evidence = self
+            .evidence
+            .iter()
+            .map(evidence_ref)
+            .collect::<Result<Vec<_>, _>>()?;
         let claim = ResultClaim {
             object_version: 1,
             worker: lease.payload().worker,
@@ -119,14 +137,17 @@ impl Product {
 
     /// Output and evidence, for validators.
     pub fn contents(&self) -> impl Iterator<Item = &[u8]> {
-        std::iter::once(self.output.as_slice()).chain(self.evidence.iter().map(|e| e.bytes.as_slice()))
+        std::iter::once(self.output.as_slice())
+            .chain(self.evidence.iter().map(|e| e.bytes.as_slice()))
     }
 }
 
 fn evidence_ref(evidence: &EvidenceBytes) -> Result<Evidence, ProductError> {
     let blob = blob_ref(&evidence.bytes, &evidence.media_type)?;
     Ok(Evidence {
-        name: evidence.name.parse().map_err(|_| ProductError::Malformed { field: "evidence name" })?,
+        name: evidence.name.parse().map_err(|_| ProductError::Malformed {
+            field: "evidence name",
+        })?,
         cid: blob.cid,
         bytes: blob.bytes,
         media_type: blob.media_type,
@@ -136,10 +157,13 @@ fn evidence_ref(evidence: &EvidenceBytes) -> Result<Evidence, ProductError> {
 fn blob_ref(bytes: &[u8], media_type: &str) -> Result<BlobRef, ProductError> {
     Ok(BlobRef {
         cid: Cid::of(bytes),
-        bytes: u64::try_from(bytes.len()).map_err(|_| ProductError::Malformed { field: "length" })?,
+        bytes: u64::try_from(bytes.len())
+            .map_err(|_| ProductError::Malformed { field: "length" })?,
         media_type: media_type
             .parse::<MediaType>()
-            .map_err(|_| ProductError::Malformed { field: "media type" })?,
+            .map_err(|_| ProductError::Malformed {
+                field: "media type",
+            })?,
     })
 }
 

@@ -68,7 +68,14 @@ impl Worker {
     /// A worker with its ports.
     #[must_use]
     pub fn new(config: WorkerConfig, ports: Ports) -> Self {
-        Self { shared: Arc::new(Shared { config, ports, cases: Mutex::new(BTreeMap::new()), bids: Mutex::new(VecDeque::new()) }) }
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                ports,
+                cases: Mutex::new(BTreeMap::new()),
+                bids: Mutex::new(VecDeque::new()),
+            }),
+        }
     }
 
     /// Its configuration.
@@ -89,7 +96,10 @@ impl Worker {
     #[must_use]
     pub fn running(&self) -> usize {
         let now_ms = self.now_ms();
-        lock(&self.shared.cases).values().filter(|case| !lock(&case.job).is_over(now_ms)).count()
+        lock(&self.shared.cases)
+            .values()
+            .filter(|case| !lock(&case.job).is_over(now_ms))
+            .count()
     }
 
     /// A gateway announced a task: bid, when the policy says so.
@@ -99,17 +109,27 @@ impl Worker {
             return;
         }
         let local = self.shared.ports.network.local();
-        let bid = match config.policy.bid(config.worker(), &local, task.payload(), self.now_ms()) {
+        let bid = match config
+            .policy
+            .bid(config.worker(), &local, task.payload(), self.now_ms())
+        {
             Ok(bid) => bid,
             Err(pass) => {
                 tracing::debug!(task = %task.payload().task_id, ?pass, "not bidding");
                 return;
             }
         };
-        let Ok(bid) = Signed::sign(bid, &config.key) else { return };
+        let Ok(bid) = Signed::sign(bid, &config.key) else {
+            return;
+        };
         let to = NodeAddress {
             node_id: task.payload().node_id.to_string(),
-            addresses: task.payload().addresses.iter().map(ToString::to_string).collect(),
+            addresses: task
+                .payload()
+                .addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         };
         {
             let mut bids = lock(&self.shared.bids);
@@ -118,7 +138,9 @@ impl Worker {
             }
             bids.push_back((task.payload().task_id, to.clone()));
         }
-        let request = Request::PlaceBid { bid: RawEnvelope(bid.to_value()) };
+        let request = Request::PlaceBid {
+            bid: RawEnvelope(bid.to_value()),
+        };
         match self.shared.ports.network.request(&to, request).await {
             Ok(answer) => tracing::debug!(task = %task.payload().task_id, ?answer, "bid placed"),
             Err(error) => tracing::debug!(task = %task.payload().task_id, %error, "bid not placed"),
@@ -128,15 +150,29 @@ impl Worker {
     /// Answers a request of a peer; `None` when it is not for a worker.
     pub async fn handle(&self, request: Request) -> Option<Response> {
         match request {
-            Request::OfferLease { dossier, lease, lease_set } => {
-                Some(self.lease_offered(*dossier, lease, lease_set).await.unwrap_or_else(refused))
-            }
+            Request::OfferLease {
+                dossier,
+                lease,
+                lease_set,
+            } => Some(
+                self.lease_offered(*dossier, lease, lease_set)
+                    .await
+                    .unwrap_or_else(refused),
+            ),
             Request::AckNotice { ack, commit, .. } => Some(self.ack_noticed(ack, commit)),
             Request::ReceiptNotice { .. } => Some(Response::Accepted),
-            Request::SignatureNotice { task_id, receipt } => Some(self.signature_noticed(task_id, &receipt)),
-            Request::GetOutput { task_id, cid, receipt } => {
-                Some(self.output_asked(task_id, cid, &receipt).await.unwrap_or_else(refused))
+            Request::SignatureNotice { task_id, receipt } => {
+                Some(self.signature_noticed(task_id, &receipt))
             }
+            Request::GetOutput {
+                task_id,
+                cid,
+                receipt,
+            } => Some(
+                self.output_asked(task_id, cid, &receipt)
+                    .await
+                    .unwrap_or_else(refused),
+            ),
             Request::SyncDirectory { .. }
             | Request::PutDirectory { .. }
             | Request::PlaceBid { .. }
@@ -153,7 +189,8 @@ impl Worker {
     }
 
     fn ack_noticed(&self, ack: RawEnvelope, commit: RawEnvelope) -> Response {
-        let (Ok(ack), Ok(commit)) = (Signed::from_value(ack.0), Signed::from_value(commit.0)) else {
+        let (Ok(ack), Ok(commit)) = (Signed::from_value(ack.0), Signed::from_value(commit.0))
+        else {
             return refused(Refusal::Malformed);
         };
         self.ack_arrived(commit, ack);

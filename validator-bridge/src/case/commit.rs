@@ -25,12 +25,21 @@ impl CommitPapers {
     ///
     /// # Errors
     /// `Malformed`.
-    pub fn parse(lease: RawEnvelope, accept: RawEnvelope, set: Vec<RawEnvelope>, commit: RawEnvelope) -> Result<Self, Refusal> {
+    pub fn parse(
+        lease: RawEnvelope,
+        accept: RawEnvelope,
+        set: Vec<RawEnvelope>,
+        commit: RawEnvelope,
+    ) -> Result<Self, Refusal> {
         let bad = |_| Refusal::Malformed;
         Ok(Self {
             lease: Signed::from_value(lease.0).map_err(bad)?,
             accept: Signed::from_value(accept.0).map_err(bad)?,
-            set: set.into_iter().map(|l| Signed::from_value(l.0)).collect::<Result<_, _>>().map_err(bad)?,
+            set: set
+                .into_iter()
+                .map(|l| Signed::from_value(l.0))
+                .collect::<Result<_, _>>()
+                .map_err(bad)?,
             commit: Signed::from_value(commit.0).map_err(bad)?,
         })
     }
@@ -42,10 +51,17 @@ impl Case {
     ///
     /// # Errors
     /// The refusal the worker is told.
-    pub async fn commit(&mut self, papers: CommitPapers, from: &str, now_ms: u64) -> Result<(Signed<CommitAck>, Vec<Outgoing>), Refusal> {
+    pub async fn commit(
+        &mut self,
+        papers: CommitPapers,
+        from: &str,
+        now_ms: u64,
+    ) -> Result<(Signed<CommitAck>, Vec<Outgoing>), Refusal> {
         let lease_cid = papers.lease.cid();
         let lease = papers.lease.payload().clone();
-        if papers.commit.payload().lease_cid != lease_cid || papers.accept.payload().lease_cid != lease_cid {
+        if papers.commit.payload().lease_cid != lease_cid
+            || papers.accept.payload().lease_cid != lease_cid
+        {
             return Err(Refusal::Malformed);
         }
         if let Some(ack) = self.evidence.ack_by(&self.me(), &lease_cid).cloned()
@@ -53,27 +69,97 @@ impl Case {
         {
             return Ok((ack, Vec::new()));
         }
-        if now_ms >= self.dossier.times().commit_closes(lease.expires_at_ms).get() {
+        if now_ms
+            >= self
+                .dossier
+                .times()
+                .commit_closes(lease.expires_at_ms)
+                .get()
+        {
             return Err(Refusal::Closed);
         }
         if self.facts(now_ms).await?.deposit != DepositFact::OnTime {
             return Err(Refusal::NotFunded);
         }
         self.admit_set(papers.set).await?;
-        self.admit(EvidenceObject::LeaseAccept(papers.accept)).await?;
+        self.admit(EvidenceObject::LeaseAccept(papers.accept))
+            .await?;
         // A second, different commit is kept as the proof that voids the lease, and not acked.
-        self.admit(EvidenceObject::Commit(papers.commit.clone())).await?;
+        self.admit(EvidenceObject::Commit(papers.commit.clone()))
+            .await?;
         if self.evidence.is_contradicted(&lease_cid) {
             return Err(Refusal::LeaseVoid);
         }
-        self.workers.insert(lease.worker, NodeAddress { node_id: from.to_owned(), addresses: Vec::new() });
+        self.workers.insert(
+            lease.worker,
+            NodeAddress {
+                node_id: from.to_owned(),
+                addresses: Vec::new(),
+            },
+        );
         let ack = self.sign_ack(&lease, &papers.commit, now_ms).await?;
         self.admit(EvidenceObject::Ack(ack.clone())).await?;
-        let notices = self.ack_notices(&ack, &papers.commit);
+        let mut notices = self.ack_notices(&ack, &papers.commit);
+        notices.extend(self.earlier_acks_for(&lease));
         Ok((ack, notices))
     }
 
-    async fn sign_ack(&self, lease: &Lease, commit: &Signed<ClaimCommit>, now_ms: u64) -> Result<Signed<CommitAck>, Refusal> {
+    /// Acks this validator gave to the other leases of the set before it knew where this worker is: without
+    /// them the last worker of a quorum could not show the strong certificates of all leases.
+    fn earlier_acks_for(&self, lease: &Lease) -> Vec<Outgoing> {
+        let Some(to) = self.workers.get(&lease.worker) else {
+            return Vec::new();
+        };
+        let me = self.me();
+        self.set_of(lease)
+            .into_iter()
+            .filter(|other| other.payload().worker != lease.worker)
+            .filter_map(|other| self.evidence.ack_by(&me, &other.cid()))
+            .filter_map(|ack| {
+                let commit = self.evidence.commits().find(|c| {
+                    c.payload().lease_cid == ack.payload().lease_cid
+                        && c.payload().commit == ack.payload().commit
+                })?;
+                Some(Outgoing {
+                    to: to.clone(),
+                    request: self.ack_notice(ack, commit, lease),
+                })
+            })
+            .collect()
+    }
+
+    /// The leases of a lease's set.
+    fn set_of(&self, lease: &Lease) -> Vec<&Signed<Lease>> {
+        self.evidence
+            .lease_sets()
+            .filter(|s| s.root() == lease.lease_set_root && s.attempt() == lease.attempt)
+            .flat_map(|s| s.leases())
+            .collect()
+    }
+
+    fn ack_notice(
+        &self,
+        ack: &Signed<CommitAck>,
+        commit: &Signed<ClaimCommit>,
+        lease: &Lease,
+    ) -> Request {
+        Request::AckNotice {
+            ack: envelope(ack.to_value()),
+            commit: envelope(commit.to_value()),
+            lease_set: self
+                .set_of(lease)
+                .iter()
+                .map(|l| envelope(l.to_value()))
+                .collect(),
+        }
+    }
+
+    async fn sign_ack(
+        &self,
+        lease: &Lease,
+        commit: &Signed<ClaimCommit>,
+        now_ms: u64,
+    ) -> Result<Signed<CommitAck>, Refusal> {
         let record = AckRecord {
             task_id: self.dossier.task_id(),
             attempt: lease.attempt,
@@ -109,7 +195,12 @@ impl Case {
     ///
     /// # Errors
     /// The refusal the sender is told.
-    pub async fn ack_noticed(&mut self, ack: Signed<CommitAck>, commit: Signed<ClaimCommit>, set: Vec<Signed<Lease>>) -> Result<(), Refusal> {
+    pub async fn ack_noticed(
+        &mut self,
+        ack: Signed<CommitAck>,
+        commit: Signed<ClaimCommit>,
+        set: Vec<Signed<Lease>>,
+    ) -> Result<(), Refusal> {
         if self.evidence.lease(&ack.payload().lease_cid).is_none() {
             self.admit_set(set).await?;
         }
@@ -118,9 +209,19 @@ impl Case {
     }
 
     /// A commit whose value is known under another envelope adds nothing.
-    pub(super) async fn admit_commit_if_new(&mut self, commit: Signed<ClaimCommit>) -> Result<(), Refusal> {
-        let known = self.evidence.commit_values(&commit.payload().lease_cid).contains(&commit.payload().commit);
-        if known { Ok(()) } else { self.admit(EvidenceObject::Commit(commit)).await }
+    pub(super) async fn admit_commit_if_new(
+        &mut self,
+        commit: Signed<ClaimCommit>,
+    ) -> Result<(), Refusal> {
+        let known = self
+            .evidence
+            .commit_values(&commit.payload().lease_cid)
+            .contains(&commit.payload().commit);
+        if known {
+            Ok(())
+        } else {
+            self.admit(EvidenceObject::Commit(commit)).await
+        }
     }
 
     async fn admit_set(&mut self, set: Vec<Signed<Lease>>) -> Result<(), Refusal> {
@@ -138,21 +239,27 @@ impl Case {
         Ok(())
     }
 
+    /// The other validators and the leased workers known so far.
     fn ack_notices(&self, ack: &Signed<CommitAck>, commit: &Signed<ClaimCommit>) -> Vec<Outgoing> {
-        let root = self.evidence.lease(&ack.payload().lease_cid).map(|l| l.payload().lease_set_root);
-        let attempt = ack.payload().attempt;
-        let set: Vec<&Signed<Lease>> = self
+        let Some(lease) = self
             .evidence
-            .lease_sets()
-            .filter(|s| Some(s.root()) == root && s.attempt() == attempt)
-            .flat_map(|s| s.leases())
-            .collect();
-        let request = Request::AckNotice {
-            ack: envelope(ack.to_value()),
-            commit: envelope(commit.to_value()),
-            lease_set: set.iter().map(|l| envelope(l.to_value())).collect(),
+            .lease(&ack.payload().lease_cid)
+            .map(Signed::payload)
+        else {
+            return Vec::new();
         };
-        let workers = set.iter().filter_map(|l| self.workers.get(&l.payload().worker).cloned());
-        self.peers().into_iter().chain(workers).map(|to| Outgoing { to, request: request.clone() }).collect()
+        let request = self.ack_notice(ack, commit, lease);
+        let set = self.set_of(lease);
+        let workers = set
+            .iter()
+            .filter_map(|l| self.workers.get(&l.payload().worker).cloned());
+        self.peers()
+            .into_iter()
+            .chain(workers)
+            .map(|to| Outgoing {
+                to,
+                request: request.clone(),
+            })
+            .collect()
     }
 }

@@ -117,7 +117,10 @@ impl Case {
     pub fn watch(&mut self, from: &str) {
         let known = self.watchers.iter().any(|w| w.node_id == from);
         if !known && self.watchers.len() < MAX_WATCHERS {
-            self.watchers.push(NodeAddress { node_id: from.to_owned(), addresses: Vec::new() });
+            self.watchers.push(NodeAddress {
+                node_id: from.to_owned(),
+                addresses: Vec::new(),
+            });
         }
     }
 
@@ -156,15 +159,21 @@ impl Case {
             return Ok(());
         }
         let bytes = d402_objects::canonical::to_bytes(&object.to_value());
-        self.evidence.insert(object).map_err(|fault| refusal_of(&fault))?;
+        self.evidence
+            .insert(object)
+            .map_err(|fault| refusal_of(&fault))?;
         self.store(cid, &bytes).await
     }
 
     async fn store(&self, cid: Cid, bytes: &[u8]) -> Result<(), Refusal> {
-        self.tools.store.put_object(self.dossier.task_id(), cid, bytes).await.map_err(|error| {
-            tracing::error!(task = %self.dossier.task_id(), %error, "evidence is not stored");
-            Refusal::Busy
-        })
+        self.tools
+            .store
+            .put_object(self.dossier.task_id(), cid, bytes)
+            .await
+            .map_err(|error| {
+                tracing::error!(task = %self.dossier.task_id(), %error, "evidence is not stored");
+                Refusal::Busy
+            })
     }
 
     /// What this validator knows from outside the evidence. `Busy` when the chain does not answer: a lease
@@ -178,43 +187,71 @@ impl Case {
             }
         };
         let deposit = self.deposit(now_ms).await?;
-        Ok(Facts { now_ms: UnixMs::default().saturating_add_ms(now_ms), deposit, paid_elsewhere })
+        Ok(Facts {
+            now_ms: UnixMs::default().saturating_add_ms(now_ms),
+            deposit,
+            paid_elsewhere,
+        })
     }
 
     async fn deposit(&mut self, now_ms: u64) -> Result<DepositFact, Refusal> {
         if self.funded {
             return Ok(DepositFact::OnTime);
         }
-        let (Some(pay_to), Ok(asset)) = (hex_of(&self.dossier), self.dossier.asset().as_str().parse::<Hex32>()) else {
+        let (Some(pay_to), Ok(asset)) = (
+            hex_of(&self.dossier),
+            self.dossier.asset().as_str().parse::<Hex32>(),
+        ) else {
             return Err(Refusal::TermsMismatch);
         };
-        let vault = self.tools.chain.vault(self.dossier.terms_hash(), pay_to, asset).await.map_err(|error| {
-            tracing::warn!(task = %self.dossier.task_id(), %error, "deposit is not known");
-            Refusal::Busy
-        })?;
+        let vault = self
+            .tools
+            .chain
+            .vault(self.dossier.terms_hash(), pay_to, asset)
+            .await
+            .map_err(|error| {
+                tracing::warn!(task = %self.dossier.task_id(), %error, "deposit is not known");
+                Refusal::Busy
+            })?;
         let budget = self.dossier.payment().budget.get();
         let fund_by_ms = self.dossier.times().fund_by_ms.get();
         let mut held = 0u128;
         for (at_s, amount) in &vault.deposits {
             held = held.saturating_add(amount.get());
-            let at_ms = u64::try_from(*at_s).unwrap_or(u64::MAX).saturating_mul(1_000);
+            let at_ms = u64::try_from(*at_s)
+                .unwrap_or(u64::MAX)
+                .saturating_mul(1_000);
             if held >= budget {
                 self.funded = at_ms < fund_by_ms;
-                return Ok(if self.funded { DepositFact::OnTime } else { DepositFact::Late });
+                return Ok(if self.funded {
+                    DepositFact::OnTime
+                } else {
+                    DepositFact::Late
+                });
             }
         }
         // Something came, less than the budget, and the time for the rest is over: same exit as late.
-        Ok(if held > 0 && now_ms >= fund_by_ms { DepositFact::Late } else { DepositFact::None })
+        Ok(if held > 0 && now_ms >= fund_by_ms {
+            DepositFact::Late
+        } else {
+            DepositFact::None
+        })
     }
 
     /// Chain time, when it is close enough to our own.
     async fn chain_now(&self, now_ms: u64) -> Result<UnixSeconds, Refusal> {
         let chain_ms = self.tools.chain.now_ms().await.map_err(|_| Refusal::Busy)?;
         if chain_ms.abs_diff(now_ms) > MAX_DRIFT_MS {
-            tracing::error!(chain_ms, now_ms, "chain clock and own clock disagree, not signing");
+            tracing::error!(
+                chain_ms,
+                now_ms,
+                "chain clock and own clock disagree, not signing"
+            );
             return Err(Refusal::Busy);
         }
-        Ok(UnixSeconds(i64::try_from(chain_ms.checked_div(1_000).unwrap_or(0)).unwrap_or(i64::MAX)))
+        Ok(UnixSeconds(
+            i64::try_from(chain_ms.checked_div(1_000).unwrap_or(0)).unwrap_or(i64::MAX),
+        ))
     }
 }
 

@@ -22,11 +22,17 @@ impl Case {
         })?;
         check_membership(&tools, &dossier)?;
         let bytes = d402_wire::encode(&raw).map_err(|_| Refusal::Malformed)?;
-        let keep_until_ms = u64::try_from(dossier.times().refund_after_s.0).unwrap_or(0).saturating_mul(1_000);
-        tools.store.put_dossier(dossier.task_id(), &bytes, keep_until_ms).await.map_err(|error| {
-            tracing::error!(%error, "dossier is not stored");
-            Refusal::Busy
-        })?;
+        let keep_until_ms = u64::try_from(dossier.times().refund_after_s.0)
+            .unwrap_or(0)
+            .saturating_mul(1_000);
+        tools
+            .store
+            .put_dossier(dossier.task_id(), &bytes, keep_until_ms)
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "dossier is not stored");
+                Refusal::Busy
+            })?;
         Ok(Self::new(tools, dossier))
     }
 
@@ -39,8 +45,11 @@ impl Case {
             tracing::error!(%task_id, %error, "case cannot be loaded");
             Refusal::Busy
         };
-        let Some(bytes) = tools.store.dossier(task_id).await.map_err(busy)? else { return Ok(None) };
-        let raw: RawDossier = d402_wire::decode(&bytes, MAX_DOSSIER_BYTES).map_err(|_| Refusal::Busy)?;
+        let Some(bytes) = tools.store.dossier(task_id).await.map_err(busy)? else {
+            return Ok(None);
+        };
+        let raw: RawDossier =
+            d402_wire::decode(&bytes, MAX_DOSSIER_BYTES).map_err(|_| Refusal::Busy)?;
         let dossier = raw.check().map_err(|_| Refusal::Busy)?;
         let objects = tools.store.objects(task_id).await.map_err(busy)?;
         let mut case = Self::new(tools, dossier);
@@ -67,7 +76,10 @@ impl Case {
 fn check_membership(tools: &Tools, dossier: &Dossier) -> Result<(), Refusal> {
     let me = tools.keys.validator();
     let index = dossier.set_index_of(&me).ok_or(Refusal::NotMyRole)?;
-    let offer = dossier.offer_by_set_index(index).ok_or(Refusal::NotMyRole)?.payload();
+    let offer = dossier
+        .offer_by_set_index(index)
+        .ok_or(Refusal::NotMyRole)?
+        .payload();
     if offer.settlement_key.ed25519 != tools.keys.settlement() {
         return Err(Refusal::NotMyRole);
     }

@@ -45,9 +45,21 @@ impl Case {
             at_ms: UnixMs::default().saturating_add_ms(now_ms),
             seq: now_ms,
         };
-        let inventory = self.tools.keys.sign(inventory).map_err(|_| Refusal::Malformed)?;
-        let objects = self.evidence.objects().iter().map(|o| envelope(o.to_value())).collect();
-        Ok(Response::Inventory { inventory: envelope(inventory.to_value()), objects })
+        let inventory = self
+            .tools
+            .keys
+            .sign(inventory)
+            .map_err(|_| Refusal::Malformed)?;
+        let objects = self
+            .evidence
+            .objects()
+            .iter()
+            .map(|o| envelope(o.to_value()))
+            .collect();
+        Ok(Response::Inventory {
+            inventory: envelope(inventory.to_value()),
+            objects,
+        })
     }
 
     /// Judges a proposal: own evidence must be in it, and the outcome must be ours.
@@ -74,25 +86,33 @@ impl Case {
                 return Err(Refusal::Malformed);
             }
         };
-        let decided = check_proposal(&self.evidence, &proposed, &self.me(), &facts).map_err(|refusal| {
-            tracing::info!(task = %self.dossier.task_id(), %refusal, "proposal refused");
-            match refusal {
-                ProposalRefusal::Undecided(_) => Refusal::NotYet,
-                ProposalRefusal::Omits(_) | ProposalRefusal::OpenCommits(_) => Refusal::Omits,
-                _ => Refusal::OtherOutcome,
-            }
-        })?;
+        let decided =
+            check_proposal(&self.evidence, &proposed, &self.me(), &facts).map_err(|refusal| {
+                tracing::info!(task = %self.dossier.task_id(), %refusal, "proposal refused");
+                match refusal {
+                    ProposalRefusal::Undecided(_) => Refusal::NotYet,
+                    ProposalRefusal::Omits(_) | ProposalRefusal::OpenCommits(_) => Refusal::Omits,
+                    _ => Refusal::OtherOutcome,
+                }
+            })?;
         if decided.receipt_cid != proposal.receipt.receipt_cid() {
             return Err(Refusal::OtherOutcome);
         }
         let ready = self.ready(proposal.round, decided).await?;
-        Ok(Response::Object { object: envelope(ready.to_value()) })
+        Ok(Response::Object {
+            object: envelope(ready.to_value()),
+        })
     }
 
     async fn ready(&mut self, round: u32, decided: Decided) -> Result<Signed<Ready>, Refusal> {
         let record = self.settlement_record(&decided);
         let digest = Hex32::from_bytes(decided.digest);
-        match self.tools.journal.ready(self.dossier.task_id(), round, digest, &record).await {
+        match self
+            .tools
+            .journal
+            .ready(self.dossier.task_id(), round, digest, &record)
+            .await
+        {
             Ok(ReadyVerdict::Sign) => {}
             Ok(ReadyVerdict::OtherDigest { .. } | ReadyVerdict::AlreadySigned { .. }) => {
                 return Err(Refusal::AlreadySigned);
@@ -113,7 +133,11 @@ impl Case {
             inputs_root: decided.inputs_root,
             receipt_cid: decided.receipt_cid,
         };
-        let ready = self.tools.keys.sign(ready).map_err(|_| Refusal::Malformed)?;
+        let ready = self
+            .tools
+            .keys
+            .sign(ready)
+            .map_err(|_| Refusal::Malformed)?;
         self.agreed.insert(decided.digest, decided);
         Ok(ready)
     }

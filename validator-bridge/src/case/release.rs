@@ -11,21 +11,32 @@ impl Case {
     ///
     /// # Errors
     /// `NoAccess` without such a receipt.
-    pub async fn release(&self, cid: Cid, receipt: &SignedReceipt, now_ms: u64) -> Result<Response, Refusal> {
+    pub async fn release(
+        &self,
+        cid: Cid,
+        receipt: &SignedReceipt,
+        now_ms: u64,
+    ) -> Result<Response, Refusal> {
         let now = self.chain_now(now_ms).await?;
         let pays = |claim: &&Signed<d402_objects::ResultClaim>| {
-            self.evidence.lease(&claim.payload().lease_cid).is_some_and(|lease| {
-                verify_output_release(&self.dossier, receipt, claim, lease, now).is_ok()
-            })
+            self.evidence
+                .lease(&claim.payload().lease_cid)
+                .is_some_and(|lease| {
+                    verify_output_release(&self.dossier, receipt, claim, lease, now).is_ok()
+                })
         };
         let claim = self
             .evidence
             .claims()
-            .filter(|c| c.payload().output.cid == cid || c.payload().evidence.iter().any(|e| e.cid == cid))
+            .filter(|c| {
+                c.payload().output.cid == cid || c.payload().evidence.iter().any(|e| e.cid == cid)
+            })
             .find(pays)
             .ok_or(Refusal::NoAccess)?;
         match self.tools.store.blob(claim.payload().task_id, cid).await {
-            Ok(Some(bytes)) => Ok(Response::Content { blob: Blob::of(&bytes) }),
+            Ok(Some(bytes)) => Ok(Response::Content {
+                blob: Blob::of(&bytes),
+            }),
             Ok(None) => Err(Refusal::NoAccess),
             Err(_) => Err(Refusal::Busy),
         }

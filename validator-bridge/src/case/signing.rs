@@ -28,7 +28,11 @@ impl Case {
     ///
     /// # Errors
     /// The refusal the gateway is told.
-    pub async fn sign(&mut self, ready: Vec<Signed<Ready>>, now_ms: u64) -> Result<(IndexedSignature, Vec<Outgoing>), Refusal> {
+    pub async fn sign(
+        &mut self,
+        ready: Vec<Signed<Ready>>,
+        now_ms: u64,
+    ) -> Result<(IndexedSignature, Vec<Outgoing>), Refusal> {
         if self.tools.misbehaviour == Misbehaviour::Silent {
             return Err(Refusal::Busy);
         }
@@ -37,9 +41,16 @@ impl Case {
         if self.chain_now(now_ms).await? >= self.dossier.times().settle_by_s {
             return Err(Refusal::Closed);
         }
-        let allowed = match self.tools.journal.settlement(&self.settlement_record(&decided)).await {
+        let allowed = match self
+            .tools
+            .journal
+            .settlement(&self.settlement_record(&decided))
+            .await
+        {
             Ok(SettlementVerdict::Sign) => Allowed { digest },
-            Ok(SettlementVerdict::AlreadySigned { .. } | SettlementVerdict::PaidElsewhere { .. }) => {
+            Ok(
+                SettlementVerdict::AlreadySigned { .. } | SettlementVerdict::PaidElsewhere { .. },
+            ) => {
                 return Err(Refusal::AlreadySigned);
             }
             Err(error) => {
@@ -50,10 +61,17 @@ impl Case {
         let set_index = self
             .dossier
             .set()
-            .index_of(&d402_settlement::Key32(self.tools.keys.settlement().as_bytes()))
+            .index_of(&d402_settlement::Key32(
+                self.tools.keys.settlement().as_bytes(),
+            ))
             .ok_or(Refusal::NotMyRole)?;
-        let signature = IndexedSignature { set_index, signature: self.tools.keys.sign_settlement(&allowed) };
-        let carrier = decided.signed(vec![signature.clone()]).map_err(|_| Refusal::Malformed)?;
+        let signature = IndexedSignature {
+            set_index,
+            signature: self.tools.keys.sign_settlement(&allowed),
+        };
+        let carrier = decided
+            .signed(vec![signature.clone()])
+            .map_err(|_| Refusal::Malformed)?;
         self.keep(&carrier);
         Ok((signature, self.signature_notices(&carrier)))
     }
@@ -71,7 +89,11 @@ impl Case {
             if !same {
                 return Err(Refusal::Malformed);
             }
-            voices.insert(self.dossier.set_index_of(&answer.validator).ok_or(Refusal::Malformed)?);
+            voices.insert(
+                self.dossier
+                    .set_index_of(&answer.validator)
+                    .ok_or(Refusal::Malformed)?,
+            );
         }
         let q = final_quorum(self.dossier.set().m(), self.dossier.set().n());
         if voices.len() < usize::from(q) {
@@ -83,14 +105,24 @@ impl Case {
     /// Payees and the other validators get the signature at once (threat #12).
     fn signature_notices(&self, carrier: &SignedReceipt) -> Vec<Outgoing> {
         let task_id = self.dossier.task_id();
-        let request = Request::SignatureNotice { task_id, receipt: carrier.clone() };
+        let request = Request::SignatureNotice {
+            task_id,
+            receipt: carrier.clone(),
+        };
         let payees = carrier
             .receipt()
             .claim_cids
             .iter()
             .filter_map(|cid| self.evidence.claim(cid))
             .filter_map(|claim| self.workers.get(&claim.payload().worker).cloned());
-        self.peers().into_iter().chain(payees).map(|to| Outgoing { to, request: request.clone() }).collect()
+        self.peers()
+            .into_iter()
+            .chain(payees)
+            .map(|to| Outgoing {
+                to,
+                request: request.clone(),
+            })
+            .collect()
     }
 
     /// Another validator's signature; kept when it verifies.
@@ -101,15 +133,22 @@ impl Case {
     fn keep(&mut self, carrier: &SignedReceipt) {
         // An honest set signs one receipt; a bound of its size keeps a hostile one from growing this.
         let cid = carrier.receipt_cid();
-        if self.signed.len() >= usize::from(self.dossier.set().n()) && !self.signed.contains_key(&cid) {
+        if self.signed.len() >= usize::from(self.dossier.set().n())
+            && !self.signed.contains_key(&cid)
+        {
             return;
         }
-        let mut all: std::collections::BTreeMap<u8, IndexedSignature> =
-            carrier.signatures().iter().map(|s| (s.set_index, s.clone())).collect();
+        let mut all: std::collections::BTreeMap<u8, IndexedSignature> = carrier
+            .signatures()
+            .iter()
+            .map(|s| (s.set_index, s.clone()))
+            .collect();
         if let Some(known) = self.signed.get(&cid) {
             all.extend(known.signatures().iter().map(|s| (s.set_index, s.clone())));
         }
-        let Ok(joined) = carrier.with_signatures(all.into_values().collect()) else { return };
+        let Ok(joined) = carrier.with_signatures(all.into_values().collect()) else {
+            return;
+        };
         let now = self.dossier.times().settle_by_s;
         match check_signatures(&self.dossier, &joined, now) {
             Ok(_) | Err(ReceiptFault::TooFewSignatures { .. }) => {

@@ -124,9 +124,18 @@ pub trait SignJournal: Send + Sync + 'static {
     /// Before an ack is signed.
     async fn ack(&self, record: &AckRecord) -> Result<AckVerdict, JournalError>;
     /// Before a ready answer is signed.
-    async fn ready(&self, task_id: Cid, round: u32, digest: Hex32, record: &SettlementRecord) -> Result<ReadyVerdict, JournalError>;
+    async fn ready(
+        &self,
+        task_id: Cid,
+        round: u32,
+        digest: Hex32,
+        record: &SettlementRecord,
+    ) -> Result<ReadyVerdict, JournalError>;
     /// Before the settlement key is used.
-    async fn settlement(&self, record: &SettlementRecord) -> Result<SettlementVerdict, JournalError>;
+    async fn settlement(
+        &self,
+        record: &SettlementRecord,
+    ) -> Result<SettlementVerdict, JournalError>;
     /// Terms under which the task was signed `Paid`, if any.
     async fn paid_under(&self, task_id: Cid) -> Result<Option<Hex32>, JournalError>;
 }
@@ -135,7 +144,12 @@ pub trait SignJournal: Send + Sync + 'static {
 #[async_trait]
 pub trait CaseStore: Send + Sync + 'static {
     /// Stores a task's dossier; the first one stands.
-    async fn put_dossier(&self, task_id: Cid, bytes: &[u8], keep_until_ms: u64) -> Result<(), JournalError>;
+    async fn put_dossier(
+        &self,
+        task_id: Cid,
+        bytes: &[u8],
+        keep_until_ms: u64,
+    ) -> Result<(), JournalError>;
     /// The dossier of a task.
     async fn dossier(&self, task_id: Cid) -> Result<Option<Vec<u8>>, JournalError>;
     /// Stores a signed object under its task; twice is a no-op.

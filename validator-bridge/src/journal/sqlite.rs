@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use d402_objects::{Cid, Hex32};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::schema::{V1, VERSION};
 use super::{
-    AckRecord, AckVerdict, CaseStore, JournalError, ReadyVerdict, SettlementRecord, SettlementVerdict, SignJournal,
+    AckRecord, AckVerdict, CaseStore, JournalError, ReadyVerdict, SettlementRecord,
+    SettlementVerdict, SignJournal,
 };
 
 /// Longest wait for the file lock or a connection.
@@ -45,16 +48,24 @@ impl SqliteJournal {
             .foreign_keys(true)
             .busy_timeout(BUSY);
         // One connection: exclusivity is a property of the file, not of luck.
-        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(BUSY).connect_with(options).await?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(BUSY)
+            .connect_with(options)
+            .await?;
         let journal = Self { pool };
         journal.migrate().await?;
         Ok(journal)
     }
 
     async fn migrate(&self) -> Result<(), JournalError> {
-        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.pool).await?;
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&self.pool)
+            .await?;
         if version > VERSION {
-            return Err(JournalError::Broken { what: "journal file is of a newer version" });
+            return Err(JournalError::Broken {
+                what: "journal file is of a newer version",
+            });
         }
         if version == VERSION {
             return Ok(());
@@ -63,7 +74,9 @@ impl SqliteJournal {
         for statement in V1 {
             sqlx::query(*statement).execute(&mut *tx).await?;
         }
-        sqlx::query("PRAGMA user_version = 1").execute(&mut *tx).await?;
+        sqlx::query("PRAGMA user_version = 1")
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -75,8 +88,9 @@ impl SqliteJournal {
 
 fn hex32(row: &sqlx::sqlite::SqliteRow, column: &str) -> Result<Hex32, JournalError> {
     let bytes: Vec<u8> = row.try_get(column)?;
-    let bytes: [u8; 32] =
-        bytes.try_into().map_err(|_| JournalError::Broken { what: "stored id is not 32 bytes" })?;
+    let bytes: [u8; 32] = bytes.try_into().map_err(|_| JournalError::Broken {
+        what: "stored id is not 32 bytes",
+    })?;
     Ok(Hex32::from_bytes(bytes))
 }
 
@@ -116,7 +130,9 @@ impl SignJournal for SqliteJournal {
                 }
                 let rank: i64 = row.try_get("rank")?;
                 let at_ms: i64 = row.try_get("at_ms")?;
-                let broken = |_| JournalError::Broken { what: "stored rank or time out of range" };
+                let broken = |_| JournalError::Broken {
+                    what: "stored rank or time out of range",
+                };
                 return Ok(AckVerdict::Sign {
                     rank: u8::try_from(rank).map_err(broken)?,
                     at_ms: u64::try_from(at_ms).map_err(broken)?,
@@ -126,7 +142,9 @@ impl SignJournal for SqliteJournal {
         let rank = u8::try_from(rows.len())
             .ok()
             .and_then(|r| r.checked_add(1))
-            .ok_or(JournalError::Broken { what: "more acks in one attempt than leases can be" })?;
+            .ok_or(JournalError::Broken {
+                what: "more acks in one attempt than leases can be",
+            })?;
         sqlx::query("INSERT INTO ack (task_id, attempt, set_root, lease_cid, commitment, rank, at_ms) VALUES (?,?,?,?,?,?,?)")
             .bind(task)
             .bind(i64::from(record.attempt))
@@ -138,7 +156,10 @@ impl SignJournal for SqliteJournal {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        Ok(AckVerdict::Sign { rank, at_ms: record.at_ms })
+        Ok(AckVerdict::Sign {
+            rank,
+            at_ms: record.at_ms,
+        })
     }
 
     async fn ready(
@@ -161,7 +182,11 @@ impl SignJournal for SqliteJournal {
             .await?;
         if let Some(row) = row {
             let first = hex32(&row, "digest")?;
-            return Ok(if first == digest { ReadyVerdict::Sign } else { ReadyVerdict::OtherDigest { digest: first } });
+            return Ok(if first == digest {
+                ReadyVerdict::Sign
+            } else {
+                ReadyVerdict::OtherDigest { digest: first }
+            });
         }
         sqlx::query("INSERT INTO ready (task_id, round, digest) VALUES (?,?,?)")
             .bind(task_id.as_bytes().to_vec())
@@ -173,7 +198,10 @@ impl SignJournal for SqliteJournal {
         Ok(ReadyVerdict::Sign)
     }
 
-    async fn settlement(&self, record: &SettlementRecord) -> Result<SettlementVerdict, JournalError> {
+    async fn settlement(
+        &self,
+        record: &SettlementRecord,
+    ) -> Result<SettlementVerdict, JournalError> {
         let mut tx = self.begin().await?;
         if let Some(digest) = settlement_of(&mut tx, record).await? {
             return Ok(if digest == record.digest {
@@ -183,12 +211,15 @@ impl SignJournal for SqliteJournal {
             });
         }
         if record.paid {
-            let row = sqlx::query("SELECT terms_hash FROM settlement WHERE task_id = ? AND paid = 1")
-                .bind(record.task_id.as_bytes().to_vec())
-                .fetch_optional(&mut *tx)
-                .await?;
+            let row =
+                sqlx::query("SELECT terms_hash FROM settlement WHERE task_id = ? AND paid = 1")
+                    .bind(record.task_id.as_bytes().to_vec())
+                    .fetch_optional(&mut *tx)
+                    .await?;
             if let Some(row) = row {
-                return Ok(SettlementVerdict::PaidElsewhere { terms_hash: hex32(&row, "terms_hash")? });
+                return Ok(SettlementVerdict::PaidElsewhere {
+                    terms_hash: hex32(&row, "terms_hash")?,
+                });
             }
         }
         sqlx::query("INSERT INTO settlement (verifier, terms_hash, task_id, digest, paid) VALUES (?,?,?,?,?)")
@@ -214,7 +245,12 @@ impl SignJournal for SqliteJournal {
 
 #[async_trait]
 impl CaseStore for SqliteJournal {
-    async fn put_dossier(&self, task_id: Cid, bytes: &[u8], keep_until_ms: u64) -> Result<(), JournalError> {
+    async fn put_dossier(
+        &self,
+        task_id: Cid,
+        bytes: &[u8],
+        keep_until_ms: u64,
+    ) -> Result<(), JournalError> {
         sqlx::query("INSERT INTO dossier (task_id, bytes, keep_until_ms) VALUES (?,?,?) ON CONFLICT DO NOTHING")
             .bind(task_id.as_bytes().to_vec())
             .bind(bytes.to_vec())
@@ -225,10 +261,12 @@ impl CaseStore for SqliteJournal {
     }
 
     async fn dossier(&self, task_id: Cid) -> Result<Option<Vec<u8>>, JournalError> {
-        Ok(sqlx::query_scalar("SELECT bytes FROM dossier WHERE task_id = ?")
-            .bind(task_id.as_bytes().to_vec())
-            .fetch_optional(&self.pool)
-            .await?)
+        Ok(
+            sqlx::query_scalar("SELECT bytes FROM dossier WHERE task_id = ?")
+                .bind(task_id.as_bytes().to_vec())
+                .fetch_optional(&self.pool)
+                .await?,
+        )
     }
 
     async fn put_object(&self, task_id: Cid, cid: Cid, bytes: &[u8]) -> Result<(), JournalError> {
@@ -246,10 +284,12 @@ impl CaseStore for SqliteJournal {
     }
 
     async fn objects(&self, task_id: Cid) -> Result<Vec<Vec<u8>>, JournalError> {
-        Ok(sqlx::query_scalar("SELECT bytes FROM object WHERE task_id = ? ORDER BY seq")
-            .bind(task_id.as_bytes().to_vec())
-            .fetch_all(&self.pool)
-            .await?)
+        Ok(
+            sqlx::query_scalar("SELECT bytes FROM object WHERE task_id = ? ORDER BY seq")
+                .bind(task_id.as_bytes().to_vec())
+                .fetch_all(&self.pool)
+                .await?,
+        )
     }
 
     async fn put_blob(&self, task_id: Cid, cid: Cid, bytes: &[u8]) -> Result<(), JournalError> {
@@ -263,13 +303,16 @@ impl CaseStore for SqliteJournal {
     }
 
     async fn blob(&self, task_id: Cid, cid: Cid) -> Result<Option<Vec<u8>>, JournalError> {
-        let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM blob WHERE task_id = ? AND cid = ?")
-            .bind(task_id.as_bytes().to_vec())
-            .bind(cid.as_bytes().to_vec())
-            .fetch_optional(&self.pool)
-            .await?;
+        let bytes: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT bytes FROM blob WHERE task_id = ? AND cid = ?")
+                .bind(task_id.as_bytes().to_vec())
+                .bind(cid.as_bytes().to_vec())
+                .fetch_optional(&self.pool)
+                .await?;
         match bytes {
-            Some(bytes) if Cid::of(&bytes) != cid => Err(JournalError::Broken { what: "content does not hash to its CID" }),
+            Some(bytes) if Cid::of(&bytes) != cid => Err(JournalError::Broken {
+                what: "content does not hash to its CID",
+            }),
             Some(_) | None => Ok(bytes),
         }
     }
@@ -283,7 +326,10 @@ impl CaseStore for SqliteJournal {
         ] {
             sqlx::query(statement).bind(now).execute(&mut *tx).await?;
         }
-        let done = sqlx::query("DELETE FROM dossier WHERE keep_until_ms < ?").bind(now).execute(&mut *tx).await?;
+        let done = sqlx::query("DELETE FROM dossier WHERE keep_until_ms < ?")
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(done.rows_affected())
     }

@@ -12,44 +12,100 @@ type Outbound = mpsc::Sender<FromBridge>;
 
 impl Bridge {
     /// Answers one request of a peer.
-    pub(super) async fn answer(&self, from: &str, request: Request, outbound: &Outbound) -> Response {
-        self.dispatch(from, request, outbound).await.unwrap_or_else(|reason| Response::Refused { reason })
+    pub(super) async fn answer(
+        &self,
+        from: &str,
+        request: Request,
+        outbound: &Outbound,
+    ) -> Response {
+        self.dispatch(from, request, outbound)
+            .await
+            .unwrap_or_else(|reason| Response::Refused { reason })
     }
 
-    async fn dispatch(&self, from: &str, request: Request, outbound: &Outbound) -> Result<Response, Refusal> {
+    async fn dispatch(
+        &self,
+        from: &str,
+        request: Request,
+        outbound: &Outbound,
+    ) -> Result<Response, Refusal> {
         match request {
             Request::OpenTask { dossier } => self.open_task(from, *dossier).await,
-            Request::Commit { task_id, lease, lease_accept, lease_set, commit } => {
+            Request::Commit {
+                task_id,
+                lease,
+                lease_accept,
+                lease_set,
+                commit,
+            } => {
                 let papers = CommitPapers::parse(lease, lease_accept, lease_set, commit)?;
                 self.commit(task_id, papers, from, outbound).await
             }
-            Request::AckNotice { ack, commit, lease_set } => {
+            Request::AckNotice {
+                ack,
+                commit,
+                lease_set,
+            } => {
                 let ack: Signed<d402_objects::CommitAck> = parse(ack)?;
-                let set = lease_set.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+                let set = lease_set
+                    .into_iter()
+                    .map(parse)
+                    .collect::<Result<Vec<_>, _>>()?;
                 let case = self.case(ack.payload().task_id, outbound).await?;
-                case.lock().await.ack_noticed(ack, parse(commit)?, set).await?;
+                case.lock()
+                    .await
+                    .ack_noticed(ack, parse(commit)?, set)
+                    .await?;
                 Ok(Response::Accepted)
             }
-            Request::Reveal { claim, certificate, commits, blobs } => {
+            Request::Reveal {
+                claim,
+                certificate,
+                commits,
+                blobs,
+            } => {
                 let papers = RevealPapers::parse(claim, certificate, commits, &blobs)?;
                 self.reveal(papers, outbound).await
             }
             Request::ReceiptNotice { receipt, claim } => {
                 let receipt: Signed<d402_objects::ValidationReceipt> = parse(receipt)?;
                 let case = self.case(receipt.payload().task_id, outbound).await?;
-                case.lock().await.receipt_noticed(receipt, parse(claim)?).await?;
+                case.lock()
+                    .await
+                    .receipt_noticed(receipt, parse(claim)?)
+                    .await?;
                 Ok(Response::Accepted)
             }
             Request::GetInventory { task_id } => {
                 let case = self.case(task_id, outbound).await?;
                 case.lock().await.inventory(now_ms()).await
             }
-            Request::Propose { task_id, round, receipt, inputs, objects } => {
+            Request::Propose {
+                task_id,
+                round,
+                receipt,
+                inputs,
+                objects,
+            } => {
                 let case = self.case(task_id, outbound).await?;
-                case.lock().await.propose(Proposal { round, receipt, inputs, objects }, now_ms()).await
+                case.lock()
+                    .await
+                    .propose(
+                        Proposal {
+                            round,
+                            receipt,
+                            inputs,
+                            objects,
+                        },
+                        now_ms(),
+                    )
+                    .await
             }
             Request::Sign { task_id, ready } => {
-                let ready = ready.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+                let ready = ready
+                    .into_iter()
+                    .map(parse)
+                    .collect::<Result<Vec<_>, _>>()?;
                 self.sign(task_id, ready, outbound).await
             }
             Request::SignatureNotice { task_id, receipt } => {
@@ -63,7 +119,11 @@ impl Bridge {
                 case.lock().await.no_more_leases(notice).await?;
                 Ok(Response::Accepted)
             }
-            Request::GetOutput { task_id, cid, receipt } => {
+            Request::GetOutput {
+                task_id,
+                cid,
+                receipt,
+            } => {
                 let case = self.case(task_id, outbound).await?;
                 case.lock().await.release(cid, &receipt, now_ms()).await
             }
@@ -84,11 +144,19 @@ impl Bridge {
         Ok(Response::Accepted)
     }
 
-    async fn commit(&self, task_id: Cid, papers: CommitPapers, from: &str, outbound: &Outbound) -> Result<Response, Refusal> {
+    async fn commit(
+        &self,
+        task_id: Cid,
+        papers: CommitPapers,
+        from: &str,
+        outbound: &Outbound,
+    ) -> Result<Response, Refusal> {
         let case = self.case(task_id, outbound).await?;
         let (ack, outgoing) = case.lock().await.commit(papers, from, now_ms()).await?;
         send_all(outbound, outgoing).await;
-        Ok(Response::Object { object: d402_wire::RawEnvelope(ack.to_value()) })
+        Ok(Response::Object {
+            object: d402_wire::RawEnvelope(ack.to_value()),
+        })
     }
 
     async fn reveal(&self, papers: RevealPapers, outbound: &Outbound) -> Result<Response, Refusal> {
@@ -100,7 +168,12 @@ impl Bridge {
         Ok(Response::Accepted)
     }
 
-    async fn sign(&self, task_id: Cid, ready: Vec<Signed<d402_objects::Ready>>, outbound: &Outbound) -> Result<Response, Refusal> {
+    async fn sign(
+        &self,
+        task_id: Cid,
+        ready: Vec<Signed<d402_objects::Ready>>,
+        outbound: &Outbound,
+    ) -> Result<Response, Refusal> {
         let case = self.case(task_id, outbound).await?;
         let (signature, outgoing) = case.lock().await.sign(ready, now_ms()).await?;
         send_all(outbound, outgoing).await;
@@ -112,10 +185,14 @@ impl Bridge {
         for case in cases {
             let case = case.lock().await;
             if case.dossier().terms_hash() == terms_hash {
-                return Response::Signatures { receipts: case.signed_receipts().cloned().collect() };
+                return Response::Signatures {
+                    receipts: case.signed_receipts().cloned().collect(),
+                };
             }
         }
-        Response::Signatures { receipts: Vec::new() }
+        Response::Signatures {
+            receipts: Vec::new(),
+        }
     }
 }
 

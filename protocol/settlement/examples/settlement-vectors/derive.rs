@@ -65,12 +65,14 @@ impl Task {
 
     fn acks(&mut self, lease: usize, commit: usize, acks: &[(u8, u8)]) {
         let commit = bytes("commit", commit);
-        self.inputs.acks.extend(acks.iter().map(|(validator, rank)| Ack {
-            validator: *validator,
-            lease,
-            commit,
-            rank: *rank,
-        }));
+        self.inputs
+            .acks
+            .extend(acks.iter().map(|(validator, rank)| Ack {
+                validator: *validator,
+                lease,
+                commit,
+                rank: *rank,
+            }));
     }
 
     fn claim(&mut self, lease: usize, commit: usize, digest: usize) -> usize {
@@ -88,12 +90,24 @@ impl Task {
     fn judge(&mut self, claim: usize, accept: bool, validators: &[u8]) {
         for validator in validators {
             let cid = bytes("receipt", self.inputs.receipts.len());
-            self.inputs.receipts.push(Receipt { validator: *validator, claim, accept, cid });
+            self.inputs.receipts.push(Receipt {
+                validator: *validator,
+                claim,
+                accept,
+                cid,
+            });
         }
     }
 
     /// Commit, acks with one rank, reveal and verdict of `validators`.
-    fn deliver(&mut self, lease: usize, rank: u8, digest: usize, accept: bool, validators: &[u8]) -> usize {
+    fn deliver(
+        &mut self,
+        lease: usize,
+        rank: u8,
+        digest: usize,
+        accept: bool,
+        validators: &[u8],
+    ) -> usize {
         self.commit(lease, lease);
         let acks: Vec<(u8, u8)> = validators.iter().map(|v| (*v, rank)).collect();
         self.acks(lease, lease, &acks);
@@ -146,8 +160,17 @@ fn singles(tasks: &mut Vec<Task>) {
     task.judge(claim, BAD, &[2]);
     tasks.push(task);
 
-    for (name, judged) in [("is open", None), ("was rejected", Some(BAD)), ("was accepted too", Some(OK))] {
-        let mut task = Task::new(format!("single: second attempt done, the first {name}"), Mode::Single, 3, 4);
+    for (name, judged) in [
+        ("is open", None),
+        ("was rejected", Some(BAD)),
+        ("was accepted too", Some(OK)),
+    ] {
+        let mut task = Task::new(
+            format!("single: second attempt done, the first {name}"),
+            Mode::Single,
+            3,
+            4,
+        );
         let (second, first) = (task.lease(2, 2, 1), task.lease(1, 1, 1));
         task.deliver(second, 1, 1, OK, &[0, 1, 2]);
         let open = task.deliver(first, 1, 2, OK, &[]);
@@ -165,14 +188,24 @@ fn singles(tasks: &mut Vec<Task>) {
     task.judge(again, OK, &[0, 1, 2]);
     tasks.push(task);
 
-    let mut task = Task::new("single: an ack of rank 0 and a stranger's", Mode::Single, 3, 4);
+    let mut task = Task::new(
+        "single: an ack of rank 0 and a stranger's",
+        Mode::Single,
+        3,
+        4,
+    );
     let lease = task.lease(1, 1, 1);
     let claim = task.deliver(lease, 1, 1, OK, &[0, 1]);
     task.acks(lease, lease, &[(2, 0), (4, 1)]);
     task.judge(claim, OK, &[2]);
     tasks.push(task);
 
-    let mut task = Task::new("single: rejected, but a commit was seen that nobody judged", Mode::Single, 3, 4);
+    let mut task = Task::new(
+        "single: rejected, but a commit was seen that nobody judged",
+        Mode::Single,
+        3,
+        4,
+    );
     let (first, second) = (task.lease(1, 1, 1), task.lease(2, 2, 1));
     task.deliver(first, 1, 1, BAD, &[0, 1, 2]);
     task.acks(second, second, &[(3, 1)]);
@@ -184,8 +217,14 @@ fn races(tasks: &mut Vec<Task>) {
         ("clear", [&[1, 1, 1, 2], &[2, 2, 2, 1]]),
         ("even, the hash decides", [&[1, 1, 2, 2], &[2, 2, 1, 1]]),
         ("one vote more", [&[1, 2, 2, 0], &[2, 1, 1, 0]]),
-        ("an equivocator does not vote", [&[1, 1, 1, 2], &[1, 2, 2, 1]]),
-        ("certified by an equivocator", [&[1, 1, 1, 0], &[2, 2, 1, 0]]),
+        (
+            "an equivocator does not vote",
+            [&[1, 1, 1, 2], &[1, 2, 2, 1]],
+        ),
+        (
+            "certified by an equivocator",
+            [&[1, 1, 1, 0], &[2, 2, 1, 0]],
+        ),
         ("too few acks of the first", [&[1, 1, 0, 0], &[2, 2, 1, 1]]),
     ];
     for (name, ranks) in ranks {
@@ -204,7 +243,12 @@ fn races(tasks: &mut Vec<Task>) {
             tasks.push(task);
         }
     }
-    let mut task = Task::new("race: two sets of one attempt, both with two of three", Mode::Race, 2, 3);
+    let mut task = Task::new(
+        "race: two sets of one attempt, both with two of three",
+        Mode::Race,
+        2,
+        3,
+    );
     let leases = [task.lease(1, 1, 1), task.lease(1, 2, 1)];
     task.deliver(leases[0], 1, 1, OK, &[0, 2]);
     task.deliver(leases[1], 1, 1, OK, &[1, 2]);
@@ -236,13 +280,22 @@ fn quorums(tasks: &mut Vec<Task>) {
             let mut task = Task::new(format!("quorum: {name}"), QUORUM, 3, 4);
             let count = digests.len() as u8;
             let leases: Vec<usize> = digests.iter().map(|_| task.lease(1, 1, count)).collect();
-            for (lease, digest) in leases.into_iter().zip(digests).filter(|(_, digest)| **digest > 0) {
+            for (lease, digest) in leases
+                .into_iter()
+                .zip(digests)
+                .filter(|(_, digest)| **digest > 0)
+            {
                 task.deliver(lease, lease as u8 + 1, *digest, OK, &validators[..3]);
             }
             tasks.push(task);
         }
     }
-    let mut task = Task::new("quorum: agreement of three wanted, two agree", Mode::Quorum { agree: 3 }, 3, 4);
+    let mut task = Task::new(
+        "quorum: agreement of three wanted, two agree",
+        Mode::Quorum { agree: 3 },
+        3,
+        4,
+    );
     let leases: Vec<usize> = (0..3).map(|_| task.lease(1, 1, 3)).collect();
     for (lease, digest) in leases.into_iter().zip([1, 1, 2]) {
         task.deliver(lease, lease as u8 + 1, digest, OK, &[0, 1, 2, 3]);
@@ -252,13 +305,23 @@ fn quorums(tasks: &mut Vec<Task>) {
 
 fn money(tasks: &mut Vec<Task>) {
     for cap in [0, 9, 10, 20, 21, 32, 33, 1_000] {
-        let mut task = Task::new(format!("money: validator fee cap {cap}"), Mode::Single, 3, 5);
+        let mut task = Task::new(
+            format!("money: validator fee cap {cap}"),
+            Mode::Single,
+            3,
+            5,
+        );
         task.cap = cap;
         let lease = task.lease(1, 1, 1);
         task.deliver(lease, 1, 1, OK, &[4, 2, 1, 0]);
         tasks.push(task);
     }
-    let mut task = Task::new("money: a free validator, a shared payee, and the worker's own", Mode::Single, 4, 5);
+    let mut task = Task::new(
+        "money: a free validator, a shared payee, and the worker's own",
+        Mode::Single,
+        4,
+        5,
+    );
     let lease = task.lease(1, 1, 1);
     task.validators[0].fee = Units::ZERO;
     task.validators[2].payee = task.validators[1].payee;
@@ -306,13 +369,19 @@ fn drawn(number: usize) -> Task {
     let mode = match number % 3 {
         0 => Mode::Single,
         1 => Mode::Race,
-        _ => Mode::Quorum { agree: 1 + dice.below(3) as u8 },
+        _ => Mode::Quorum {
+            agree: 1 + dice.below(3) as u8,
+        },
     };
     let mut task = Task::new(format!("drawn {number}"), mode, m, n);
     task.cap = 20 + dice.below(80) as u64;
     let count = 1 + dice.below(4);
     for at in 0..count {
-        let attempt = if mode == Mode::Single { at as u8 + 1 } else { 1 };
+        let attempt = if mode == Mode::Single {
+            at as u8 + 1
+        } else {
+            1
+        };
         let set = if dice.chance(15) { 9 } else { attempt };
         let leases = if mode == Mode::Single { 1 } else { count as u8 };
         task.lease(attempt, set, leases);
@@ -412,10 +481,18 @@ fn indexes(list: &[usize]) -> Value {
 fn outcome(derived: &Derived) -> Value {
     match derived {
         Derived::Undecided(why) => json!({ "undecided": fault(why) }),
-        Derived::Paid { winners, receipts, rows: paid } => json!({ "paid": {
+        Derived::Paid {
+            winners,
+            receipts,
+            rows: paid,
+        } => json!({ "paid": {
             "winners": indexes(winners), "receipts": indexes(receipts), "rows": rows(paid),
         }}),
-        Derived::Rejected { judged, receipts, rows: paid } => json!({ "rejected": {
+        Derived::Rejected {
+            judged,
+            receipts,
+            rows: paid,
+        } => json!({ "rejected": {
             "judged": indexes(judged), "receipts": indexes(receipts), "rows": rows(paid),
         }}),
     }
@@ -438,23 +515,69 @@ fn case(task: &Task) -> Value {
     };
     let asked = [
         ("early", fast),
-        ("deadlinePassed", Circumstances { deadline_passed: true, ..fast }),
-        ("noLeaseFollows", Circumstances { no_lease_follows: true, ..fast }),
-        ("over", Circumstances { deadline_passed: true, no_lease_follows: true, ..fast }),
-        ("decideAt", Circumstances { path: Path::Slow, ..fast }),
-        ("depositLate", Circumstances { deposit_late: true, ..fast }),
-        ("paidElsewhere", Circumstances { paid_elsewhere: true, path: Path::Slow, ..fast }),
+        (
+            "deadlinePassed",
+            Circumstances {
+                deadline_passed: true,
+                ..fast
+            },
+        ),
+        (
+            "noLeaseFollows",
+            Circumstances {
+                no_lease_follows: true,
+                ..fast
+            },
+        ),
+        (
+            "over",
+            Circumstances {
+                deadline_passed: true,
+                no_lease_follows: true,
+                ..fast
+            },
+        ),
+        (
+            "decideAt",
+            Circumstances {
+                path: Path::Slow,
+                ..fast
+            },
+        ),
+        (
+            "depositLate",
+            Circumstances {
+                deposit_late: true,
+                ..fast
+            },
+        ),
+        (
+            "paidElsewhere",
+            Circumstances {
+                paid_elsewhere: true,
+                path: Path::Slow,
+                ..fast
+            },
+        ),
     ];
     let answers: serde_json::Map<String, Value> = asked
         .into_iter()
-        .map(|(name, circumstances)| (name.to_owned(), outcome(&derive(&rules, &task.inputs, circumstances))))
+        .map(|(name, circumstances)| {
+            (
+                name.to_owned(),
+                outcome(&derive(&rules, &task.inputs, circumstances)),
+            )
+        })
         .collect();
     let (mode, agree) = match task.mode {
         Mode::Single => ("single", 1),
         Mode::Race => ("race", 1),
         Mode::Quorum { agree } => ("quorum", agree),
     };
-    let validators = task.validators.iter().map(|v| json!({ "payee": hex(v.payee), "fee": dec(v.fee) }));
+    let validators = task
+        .validators
+        .iter()
+        .map(|v| json!({ "payee": hex(v.payee), "fee": dec(v.fee) }));
     json!({
         "name": task.name,
         "mode": mode,
@@ -469,9 +592,18 @@ fn case(task: &Task) -> Value {
 }
 
 pub fn vectors() -> Value {
-    let cases: Vec<Value> = told().iter().map(case).chain((0..DRAWN).map(|number| case(&drawn(number)))).collect();
+    let cases: Vec<Value> = told()
+        .iter()
+        .map(case)
+        .chain((0..DRAWN).map(|number| case(&drawn(number))))
+        .collect();
     let text = Value::from(cases.clone()).to_string();
-    for reason in ["NothingAccepted", "LowerAttemptOpen", "NoClearWinner", "NotUnanimous"] {
+    for reason in [
+        "NothingAccepted",
+        "LowerAttemptOpen",
+        "NoClearWinner",
+        "NotUnanimous",
+    ] {
         assert!(text.contains(reason), "no case leaves {reason}");
     }
     json!({ "spec": "5.1-5.7, 4.4", "tag": "d402/race/v1", "cases": cases })

@@ -18,6 +18,7 @@
 
 mod address;
 mod arithmetic;
+mod bundles;
 mod derive;
 #[path = "../../tests/invariants/ed25519_cases.rs"]
 mod ed25519_cases;
@@ -40,6 +41,7 @@ fn main() {
         ("settlement-solana.json", settlement::vectors()),
         ("arithmetic.json", arithmetic::vectors()),
         ("derive.json", derive::vectors()),
+        ("bundles.json", bundles::vectors()),
         ("ledger.json", ledger::vectors()),
         ("vault-address.json", address::vectors()),
     ];

@@ -42,14 +42,22 @@ impl<'a> Certificates<'a> {
     /// Whether m distinct validators acked this commit of a lease that is in force and not void.
     pub(super) fn certified(&self, lease: usize, commit: &[u8; 32]) -> bool {
         !self.void.contains(&lease)
-            && self.by_commit.get(&(lease, *commit)).is_some_and(|validators| validators.len() >= self.m)
+            && self
+                .by_commit
+                .get(&(lease, *commit))
+                .is_some_and(|validators| validators.len() >= self.m)
     }
 
     /// Validators that gave this commit rank 1 and did not equivocate.
     pub(super) fn first_ranks(&self, lease: usize, commit: &[u8; 32]) -> usize {
-        self.by_commit.get(&(lease, *commit)).map_or(0, |validators| {
-            validators.iter().filter(|(v, rank)| **rank == 1 && !self.equivocators.contains(v)).count()
-        })
+        self.by_commit
+            .get(&(lease, *commit))
+            .map_or(0, |validators| {
+                validators
+                    .iter()
+                    .filter(|(v, rank)| **rank == 1 && !self.equivocators.contains(v))
+                    .count()
+            })
     }
 
     /// Rank a validator gave, when its word counts as a vote.
@@ -57,7 +65,10 @@ impl<'a> Certificates<'a> {
         if self.equivocators.contains(&validator) {
             return None;
         }
-        self.by_commit.get(&(lease, *commit))?.get(&validator).copied()
+        self.by_commit
+            .get(&(lease, *commit))?
+            .get(&validator)
+            .copied()
     }
 
     /// Commits anybody has seen: acked, committed to, or revealed; of leases in force or not.
@@ -65,7 +76,11 @@ impl<'a> Certificates<'a> {
         let acked = self.inputs.acks.iter().map(|a| (a.lease, a.commit));
         let committed = self.inputs.commits.iter().map(|c| (c.lease, c.commit));
         let revealed = self.inputs.claims.iter().map(|c| (c.lease, c.commit));
-        acked.chain(committed).chain(revealed).filter(|(lease, _)| *lease < self.inputs.leases.len()).collect()
+        acked
+            .chain(committed)
+            .chain(revealed)
+            .filter(|(lease, _)| *lease < self.inputs.leases.len())
+            .collect()
     }
 
     /// Leases of the set in force, by index.
@@ -86,7 +101,10 @@ fn leases_in_force(inputs: &Inputs, acks: &BTreeSet<Ack>, m: u8, attempts: u8) -
     let mut backing: BTreeMap<(u8, [u8; 32]), BTreeSet<u8>> = BTreeMap::new();
     for ack in acks {
         if let Some(lease) = inputs.leases.get(ack.lease) {
-            backing.entry((lease.attempt, lease.set_root)).or_default().insert(ack.validator);
+            backing
+                .entry((lease.attempt, lease.set_root))
+                .or_default()
+                .insert(ack.validator);
         }
     }
     let mut chosen: BTreeMap<u8, (usize, Reverse<[u8; 32]>)> = BTreeMap::new();
@@ -97,8 +115,18 @@ fn leases_in_force(inputs: &Inputs, acks: &BTreeSet<Ack>, m: u8, attempts: u8) -
             *best = backed.max(*best);
         }
     }
-    let stands = |lease: &Lease| chosen.get(&lease.attempt).is_some_and(|(_, root)| root.0 == lease.set_root);
-    inputs.leases.iter().enumerate().filter(|(_, lease)| stands(lease)).map(|(index, _)| index).collect()
+    let stands = |lease: &Lease| {
+        chosen
+            .get(&lease.attempt)
+            .is_some_and(|(_, root)| root.0 == lease.set_root)
+    };
+    inputs
+        .leases
+        .iter()
+        .enumerate()
+        .filter(|(_, lease)| stands(lease))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// Two acks of one attempt with one rank, or two acks of one lease, by one validator.
@@ -107,9 +135,15 @@ fn equivocators(inputs: &Inputs, acks: &BTreeSet<Ack>) -> BTreeSet<u8> {
     let mut leases: BTreeMap<(u8, usize), ([u8; 32], u8)> = BTreeMap::new();
     let mut out = BTreeSet::new();
     for ack in acks {
-        let Some(lease) = inputs.leases.get(ack.lease) else { continue };
-        let by_rank = *ranks.entry((ack.validator, lease.attempt, ack.rank)).or_insert((ack.lease, ack.commit));
-        let by_lease = *leases.entry((ack.validator, ack.lease)).or_insert((ack.commit, ack.rank));
+        let Some(lease) = inputs.leases.get(ack.lease) else {
+            continue;
+        };
+        let by_rank = *ranks
+            .entry((ack.validator, lease.attempt, ack.rank))
+            .or_insert((ack.lease, ack.commit));
+        let by_lease = *leases
+            .entry((ack.validator, ack.lease))
+            .or_insert((ack.commit, ack.rank));
         if by_rank != (ack.lease, ack.commit) || by_lease != (ack.commit, ack.rank) {
             out.insert(ack.validator);
         }

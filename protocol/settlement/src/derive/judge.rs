@@ -34,32 +34,49 @@ impl Verdicts {
                 continue;
             }
             if let Some(tally) = by_claim.get_mut(receipt.claim) {
-                let side = if receipt.accept { &mut tally.accept } else { &mut tally.reject };
+                let side = if receipt.accept {
+                    &mut tally.accept
+                } else {
+                    &mut tally.reject
+                };
                 keep_smallest(side, inputs, receipt, index);
             }
         }
         for tally in &mut by_claim {
-            let both: BTreeSet<u8> =
-                tally.accept.keys().filter(|v| tally.reject.contains_key(v)).copied().collect();
+            let both: BTreeSet<u8> = tally
+                .accept
+                .keys()
+                .filter(|v| tally.reject.contains_key(v))
+                .copied()
+                .collect();
             tally.accept.retain(|v, _| !both.contains(v));
             tally.reject.retain(|v, _| !both.contains(v));
         }
-        Self { m: usize::from(m), by_claim }
+        Self {
+            m: usize::from(m),
+            by_claim,
+        }
     }
 
     /// Whether m validators accepted the claim.
     pub(super) fn accepted(&self, claim: usize) -> bool {
-        self.by_claim.get(claim).is_some_and(|t| t.decided(true, self.m).is_some())
+        self.by_claim
+            .get(claim)
+            .is_some_and(|t| t.decided(true, self.m).is_some())
     }
 
     /// Whether m validators rejected the claim.
     pub(super) fn rejected(&self, claim: usize) -> bool {
-        self.by_claim.get(claim).is_some_and(|t| t.decided(false, self.m).is_some())
+        self.by_claim
+            .get(claim)
+            .is_some_and(|t| t.decided(false, self.m).is_some())
     }
 
     /// The m lowest set indexes behind the verdict m validators reached on a claim: `(set index, receipt)`.
     pub(super) fn behind(&self, claim: usize) -> Vec<(u8, usize)> {
-        let Some(tally) = self.by_claim.get(claim) else { return Vec::new() };
+        let Some(tally) = self.by_claim.get(claim) else {
+            return Vec::new();
+        };
         tally
             .decided(true, self.m)
             .or_else(|| tally.decided(false, self.m))
@@ -71,7 +88,9 @@ impl Verdicts {
 /// Of two receipts with one verdict by one validator the one with the smaller CID stands, so that the
 /// answer does not depend on order.
 fn keep_smallest(side: &mut BTreeMap<u8, usize>, inputs: &Inputs, receipt: &Receipt, index: usize) {
-    let current = side.get(&receipt.validator).and_then(|i| inputs.receipts.get(*i));
+    let current = side
+        .get(&receipt.validator)
+        .and_then(|i| inputs.receipts.get(*i));
     if current.is_none_or(|c| receipt.cid < c.cid) {
         side.insert(receipt.validator, index);
     }

@@ -23,7 +23,11 @@ struct Case<'a> {
 
 pub(super) fn derive(rules: &Rules<'_>, inputs: &Inputs, circumstances: Circumstances) -> Derived {
     if circumstances.deposit_late || circumstances.paid_elsewhere {
-        return Derived::Rejected { judged: Vec::new(), receipts: Vec::new(), rows: Vec::new() };
+        return Derived::Rejected {
+            judged: Vec::new(),
+            receipts: Vec::new(),
+            rows: Vec::new(),
+        };
     }
     let n = u8::try_from(rules.validators.len()).unwrap_or(u8::MAX);
     let attempts = match rules.mode {
@@ -56,7 +60,9 @@ impl Case<'_> {
     fn accepted(&self) -> Vec<usize> {
         let mut by_lease: BTreeMap<usize, usize> = BTreeMap::new();
         for (index, claim) in self.inputs.claims.iter().enumerate() {
-            if !self.verdicts.accepted(index) || !self.certificates.certified(claim.lease, &claim.commit) {
+            if !self.verdicts.accepted(index)
+                || !self.certificates.certified(claim.lease, &claim.commit)
+            {
                 continue;
             }
             let best = by_lease.entry(claim.lease).or_insert(index);
@@ -104,15 +110,22 @@ impl Case<'_> {
         let winner = match path {
             Path::Fast => {
                 let q = usize::from(final_quorum(self.rules.m, self.n));
-                accepted.into_iter().find(|claim| self.first_ranks(*claim) >= q)
+                accepted
+                    .into_iter()
+                    .find(|claim| self.first_ranks(*claim) >= q)
             }
             Path::Slow => self.most_votes(&accepted),
         };
-        winner.map(|claim| vec![claim]).ok_or(Undecided::NoClearWinner)
+        winner
+            .map(|claim| vec![claim])
+            .ok_or(Undecided::NoClearWinner)
     }
 
     fn first_ranks(&self, claim: usize) -> usize {
-        self.inputs.claims.get(claim).map_or(0, |c| self.certificates.first_ranks(c.lease, &c.commit))
+        self.inputs
+            .claims
+            .get(claim)
+            .map_or(0, |c| self.certificates.first_ranks(c.lease, &c.commit))
     }
 
     /// Each validator that did not equivocate votes for the accepted claim it acked first.
@@ -132,14 +145,23 @@ impl Case<'_> {
             }
         }
         let most = votes.values().max().copied()?;
-        let tied: Vec<usize> = votes.into_iter().filter(|(_, count)| *count == most).map(|(c, _)| c).collect();
-        tied.iter().copied().min_by_key(|claim| (self.tie_break(&tied, *claim), self.cid(*claim)))
+        let tied: Vec<usize> = votes
+            .into_iter()
+            .filter(|(_, count)| *count == most)
+            .map(|(c, _)| c)
+            .collect();
+        tied.iter()
+            .copied()
+            .min_by_key(|claim| (self.tie_break(&tied, *claim), self.cid(*claim)))
     }
 
     /// `SHA256(tag("d402/race/v1") ‖ termsHash ‖ sorted revealed salts of the tied claims ‖ workerKey)`.
     fn tie_break(&self, tied: &[usize], claim: usize) -> [u8; 32] {
-        let mut salts: Vec<[u8; 32]> =
-            tied.iter().filter_map(|c| self.inputs.claims.get(*c)).map(|c| c.salt).collect();
+        let mut salts: Vec<[u8; 32]> = tied
+            .iter()
+            .filter_map(|c| self.inputs.claims.get(*c))
+            .map(|c| c.salt)
+            .collect();
         salts.sort_unstable();
         let worker = self
             .inputs
@@ -186,7 +208,11 @@ impl Case<'_> {
     /// All `leaseCount` leases of the set in force have an accepted claim.
     fn every_lease_is_in(&self, accepted: &[usize]) -> bool {
         let in_force = self.certificates.leases_in_force();
-        let count = in_force.iter().filter_map(|i| self.inputs.leases.get(*i)).map(|l| l.lease_count).max();
+        let count = in_force
+            .iter()
+            .filter_map(|i| self.inputs.leases.get(*i))
+            .map(|l| l.lease_count)
+            .max();
         count.is_some_and(|count| accepted.len() >= usize::from(count))
     }
 
@@ -194,17 +220,18 @@ impl Case<'_> {
     fn may_reject_early(&self, circumstances: Circumstances) -> bool {
         circumstances.deadline_passed
             && circumstances.no_lease_follows
-            && self.certificates.seen().into_iter().all(|(lease, commit)| self.is_out(lease, &commit))
+            && self
+                .certificates
+                .seen()
+                .into_iter()
+                .all(|(lease, commit)| self.is_out(lease, &commit))
     }
 
     fn is_out(&self, lease: usize, commit: &[u8; 32]) -> bool {
         self.certificates.is_void(lease)
-            || self
-                .inputs
-                .claims
-                .iter()
-                .enumerate()
-                .any(|(index, c)| c.lease == lease && c.commit == *commit && self.verdicts.rejected(index))
+            || self.inputs.claims.iter().enumerate().any(|(index, c)| {
+                c.lease == lease && c.commit == *commit && self.verdicts.rejected(index)
+            })
     }
 
     fn reject(&self) -> Derived {

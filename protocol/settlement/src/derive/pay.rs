@@ -7,25 +7,43 @@ use super::judge::Verdicts;
 use super::{Derived, Inputs, Rules};
 use crate::{Key32, Role, Row, Units};
 
-pub(super) fn paid(rules: &Rules<'_>, inputs: &Inputs, verdicts: &Verdicts, winners: Vec<usize>) -> Derived {
+pub(super) fn paid(
+    rules: &Rules<'_>,
+    inputs: &Inputs,
+    verdicts: &Verdicts,
+    winners: Vec<usize>,
+) -> Derived {
     let (receipts, judges) = behind(inputs, verdicts, &winners);
     let mut rows: BTreeMap<Key32, (Role, Units)> = BTreeMap::new();
     for claim in &winners {
-        let lease = inputs.claims.get(*claim).and_then(|c| inputs.leases.get(c.lease));
+        let lease = inputs
+            .claims
+            .get(*claim)
+            .and_then(|c| inputs.leases.get(c.lease));
         if let Some(lease) = lease {
             add(&mut rows, lease.payee, Role::Worker, lease.price);
         }
     }
     add_fees(rules, &judges, &mut rows);
-    Derived::Paid { winners, receipts, rows: into_rows(rows) }
+    Derived::Paid {
+        winners,
+        receipts,
+        rows: into_rows(rows),
+    }
 }
 
 pub(super) fn rejected(rules: &Rules<'_>, inputs: &Inputs, verdicts: &Verdicts) -> Derived {
-    let judged: Vec<usize> = (0..inputs.claims.len()).filter(|c| !verdicts.behind(*c).is_empty()).collect();
+    let judged: Vec<usize> = (0..inputs.claims.len())
+        .filter(|c| !verdicts.behind(*c).is_empty())
+        .collect();
     let (receipts, judges) = behind(inputs, verdicts, &judged);
     let mut rows = BTreeMap::new();
     add_fees(rules, &judges, &mut rows);
-    Derived::Rejected { judged, receipts, rows: into_rows(rows) }
+    Derived::Rejected {
+        judged,
+        receipts,
+        rows: into_rows(rows),
+    }
 }
 
 /// The m lowest set indexes behind each claim's verdict: receipts sorted by CID, and who signed them.
@@ -40,14 +58,19 @@ fn behind(inputs: &Inputs, verdicts: &Verdicts, claims: &[usize]) -> (Vec<usize>
             }
         }
     }
-    (receipts.into_iter().map(|(_, index)| index).collect(), judges)
+    (
+        receipts.into_iter().map(|(_, index)| index).collect(),
+        judges,
+    )
 }
 
 /// One row per validator at its offered fee; over the cap the highest index goes first.
 fn add_fees(rules: &Rules<'_>, judges: &BTreeSet<u8>, rows: &mut BTreeMap<Key32, (Role, Units)>) {
     let mut left = rules.validator_fee_cap;
     for validator in judges {
-        let Some(terms) = rules.validators.get(usize::from(*validator)) else { continue };
+        let Some(terms) = rules.validators.get(usize::from(*validator)) else {
+            continue;
+        };
         match left.checked_sub(terms.fee) {
             Some(rest) => left = rest,
             // The cap is reached: this one and every higher index get nothing.
@@ -76,5 +99,11 @@ fn add(rows: &mut BTreeMap<Key32, (Role, Units)>, payee: Key32, role: Role, amou
 }
 
 fn into_rows(rows: BTreeMap<Key32, (Role, Units)>) -> Vec<Row> {
-    rows.into_iter().map(|(payee, (role, amount))| Row { payee, role, amount }).collect()
+    rows.into_iter()
+        .map(|(payee, (role, amount))| Row {
+            payee,
+            role,
+            amount,
+        })
+        .collect()
 }

@@ -338,11 +338,7 @@ impl Engine {
             let Some(last) = page.last().copied() else { return Ok(count) };
             for task_id in &page {
                 match self.cell(*task_id).await {
-                    Ok(Some(cell)) => {
-                        let task = Arc::clone(&lock(&cell.state).task);
-                        self.run_effects(*task_id, task.resume(self.now_ms()));
-                        count = count.saturating_add(1);
-                    }
+                    Ok(Some(_)) => count = count.saturating_add(1),
                     Ok(None) => {}
                     // One damaged task must not keep the others from running.
                     Err(error) => tracing::error!(%task_id, %error, "task cannot be resumed"),
@@ -389,7 +385,12 @@ impl Engine {
         }
         let next_seq = u64::try_from(records.len()).unwrap_or(u64::MAX);
         let task = d402_core::replay(records.iter().map(Vec::as_slice))?;
-        Ok(Some(self.remember(task_id, Loaded { task: Arc::new(task), next_seq })))
+        let outstanding = if task.ending().is_none() { task.resume(self.now_ms()) } else { Vec::new() };
+        let cell = self.remember(task_id, Loaded { task: Arc::new(task), next_seq });
+        // Whoever held it before (this process before a crash, another instance, a batch whose answer was
+        // lost) may have stored a step and not run its effects.
+        self.run_effects(task_id, outstanding);
+        Ok(Some(cell))
     }
 
     fn remember(&self, task_id: Cid, loaded: Loaded) -> Arc<Cell> {

@@ -80,9 +80,13 @@ impl Engine {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "batch is not stored");
-                for submission in drafts.into_values().flat_map(|d| d.submissions) {
-                    answer(submission, Err(EngineError::Busy));
+                // It may be stored all the same: forget these tasks, so that the next look replays what is.
+                tracing::error!(%error, "batch has no answer");
+                for (task_id, draft) in drafts {
+                    self.forget(&task_id);
+                    for submission in draft.submissions {
+                        answer(submission, Err(EngineError::Busy));
+                    }
                 }
             }
         }

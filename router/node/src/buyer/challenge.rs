@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use d402_objects::{Manifest, PaymentOption, Registration, Signed, TaskIntent, ValidatorOffer, parse_payload};
+use d402_objects::{
+    Manifest, PaymentOption, Registration, Signed, TaskIntent, ValidatorOffer, parse_payload,
+};
 use d402_settlement::ValidatorSet;
 use d402_settlement::market::{DossierError, Quote, TaskParts, address_of};
 use serde_json::Value;
@@ -59,20 +61,29 @@ impl Challenge {
     /// [`ChallengeError`] names the first thing that does not fit.
     pub fn read(header: &str, body: &[u8], network: &str) -> Result<Self, ChallengeError> {
         let malformed = ChallengeError::Malformed;
-        let header = STANDARD.decode(header.trim()).map_err(|_| malformed("PAYMENT-REQUIRED header"))?;
+        let header = STANDARD
+            .decode(header.trim())
+            .map_err(|_| malformed("PAYMENT-REQUIRED header"))?;
         let required: Value = d402_objects::strict::parse_value(&header, MAX_BODY_BYTES)
             .map_err(|_| malformed("PAYMENT-REQUIRED header"))?;
-        let accepts = required.get("accepts").and_then(Value::as_array).ok_or(malformed("accepts"))?;
+        let accepts = required
+            .get("accepts")
+            .and_then(Value::as_array)
+            .ok_or(malformed("accepts"))?;
         let accepted = accepts
             .iter()
             .find(|a| a.get("network").and_then(Value::as_str) == Some(network))
             .cloned()
             .ok_or_else(|| ChallengeError::NoRail(network.to_owned()))?;
-        let body = d402_objects::strict::parse_value(body, MAX_BODY_BYTES).map_err(|_| malformed("body"))?;
+        let body = d402_objects::strict::parse_value(body, MAX_BODY_BYTES)
+            .map_err(|_| malformed("body"))?;
         let field = |name: &'static str| body.get(name).cloned().ok_or(malformed(name));
-        let extra = accepted.pointer("/extra/d402").ok_or(malformed("extra.d402"))?;
+        let extra = accepted
+            .pointer("/extra/d402")
+            .ok_or(malformed("extra.d402"))?;
         let raw_intent = extra.get("intent").ok_or(malformed("extra.d402.intent"))?;
-        let (intent, task_id) = parse_payload::<TaskIntent>(&d402_objects::canonical::to_bytes(raw_intent))?;
+        let (intent, task_id) =
+            parse_payload::<TaskIntent>(&d402_objects::canonical::to_bytes(raw_intent))?;
         let manifest = Signed::from_value(field("manifest")?)?;
         let registration = Signed::from_value(field("registration")?)?;
         let offers = field("offers")?
@@ -81,7 +92,10 @@ impl Challenge {
             .iter()
             .map(|o| Signed::from_value(o.clone()))
             .collect::<Result<Vec<_>, _>>()?;
-        let index = extra.get("paymentIndex").and_then(Value::as_u64).and_then(|i| u8::try_from(i).ok());
+        let index = extra
+            .get("paymentIndex")
+            .and_then(Value::as_u64)
+            .and_then(|i| u8::try_from(i).ok());
         let index = index.ok_or(malformed("extra.d402.paymentIndex"))?;
         let parts = TaskParts {
             intent: &intent,
@@ -91,18 +105,40 @@ impl Challenge {
             offers: &offers,
         };
         let quote = Quote::of(&parts, index)?;
-        let payment = intent.payment.get(usize::from(index)).cloned().ok_or(malformed("payment entry"))?;
-        let challenge = Self { accepted, intent, manifest, registration, offers, quote, payment };
+        let payment = intent
+            .payment
+            .get(usize::from(index))
+            .cloned()
+            .ok_or(malformed("payment entry"))?;
+        let challenge = Self {
+            accepted,
+            intent,
+            manifest,
+            registration,
+            offers,
+            quote,
+            payment,
+        };
         challenge.check_entry()?;
         Ok(challenge)
     }
 
     /// The entry asks for exactly what the terms say.
     fn check_entry(&self) -> Result<(), ChallengeError> {
-        let text = |name: &str| self.accepted.get(name).and_then(Value::as_str).unwrap_or_default();
-        let want = address_of(&self.quote.pay_to).map(|a| a.to_string()).unwrap_or_default();
+        let text = |name: &str| {
+            self.accepted
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let want = address_of(&self.quote.pay_to)
+            .map(|a| a.to_string())
+            .unwrap_or_default();
         if text("payTo") != want {
-            return Err(ChallengeError::PayTo { got: text("payTo").to_owned(), want });
+            return Err(ChallengeError::PayTo {
+                got: text("payTo").to_owned(),
+                want,
+            });
         }
         if text("amount") != self.payment.budget.to_string() {
             return Err(ChallengeError::Mismatch("amount"));
@@ -110,8 +146,14 @@ impl Challenge {
         if text("asset") != self.payment.asset.as_str() {
             return Err(ChallengeError::Mismatch("asset"));
         }
-        let terms = self.accepted.pointer("/extra/d402/terms").and_then(Value::as_str).unwrap_or_default();
-        if URL_SAFE_NO_PAD.decode(terms).ok().as_deref() != Some(self.quote.terms.encode().as_slice()) {
+        let terms = self
+            .accepted
+            .pointer("/extra/d402/terms")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if URL_SAFE_NO_PAD.decode(terms).ok().as_deref()
+            != Some(self.quote.terms.encode().as_slice())
+        {
             return Err(ChallengeError::Mismatch("terms"));
         }
         Ok(())

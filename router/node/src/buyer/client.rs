@@ -105,7 +105,10 @@ impl GatewayClient {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|source| BuyError::Unreachable { url: origin.clone(), source })?;
+            .map_err(|source| BuyError::Unreachable {
+                url: origin.clone(),
+                source,
+            })?;
         Ok(Self { origin, http })
     }
 
@@ -115,8 +118,17 @@ impl GatewayClient {
         &self.origin
     }
 
-    pub(super) async fn post_task(&self, body: &Value, payment: Option<&str>, client_id: &str) -> Result<Answer, BuyError> {
-        let mut request = self.http.post(format!("{}/tasks", self.origin)).json(body).header("Idempotency-Key", client_id);
+    pub(super) async fn post_task(
+        &self,
+        body: &Value,
+        payment: Option<&str>,
+        client_id: &str,
+    ) -> Result<Answer, BuyError> {
+        let mut request = self
+            .http
+            .post(format!("{}/tasks", self.origin))
+            .json(body)
+            .header("Idempotency-Key", client_id);
         if let Some(payment) = payment {
             request = request.header("PAYMENT-SIGNATURE", payment);
         }
@@ -141,15 +153,25 @@ impl GatewayClient {
     /// [`BuyError::Problem`] for any other status.
     pub async fn get_json(&self, path: &str, token: Option<&str>) -> Result<Value, BuyError> {
         let answer = self.get(path, token).await?;
-        if (200..300).contains(&answer.status) { answer.json() } else { Err(answer.problem()) }
+        if (200..300).contains(&answer.status) {
+            answer.json()
+        } else {
+            Err(answer.problem())
+        }
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, BuyError> {
-        let unreachable = |source| BuyError::Unreachable { url: self.origin.clone(), source };
+        let unreachable = |source| BuyError::Unreachable {
+            url: self.origin.clone(),
+            source,
+        };
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
-        let payment_required =
-            response.headers().get("PAYMENT-REQUIRED").and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let payment_required = response
+            .headers()
+            .get("PAYMENT-REQUIRED")
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
@@ -157,6 +179,10 @@ impl GatewayClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, payment_required, body })
+        Ok(Answer {
+            status,
+            payment_required,
+            body,
+        })
     }
 }

@@ -75,7 +75,10 @@ pub struct Receipt {
 ///
 /// # Errors
 /// [`BuyError`]; before [`Stage::Paying`] nothing was paid.
-pub async fn buy(purchase: &Purchase<'_>, mut watch: impl FnMut(Stage<'_>)) -> Result<Receipt, BuyError> {
+pub async fn buy(
+    purchase: &Purchase<'_>,
+    mut watch: impl FnMut(Stage<'_>),
+) -> Result<Receipt, BuyError> {
     let client_id = random_id()?;
     let mut body = purchase.wishes.body();
     if let Some(fields) = body.as_object_mut() {
@@ -85,13 +88,19 @@ pub async fn buy(purchase: &Purchase<'_>, mut watch: impl FnMut(Stage<'_>)) -> R
     if answer.status != 402 {
         return Err(answer.problem());
     }
-    let header = answer.payment_required.as_deref().ok_or(BuyError::Malformed("PAYMENT-REQUIRED header"))?;
+    let header = answer
+        .payment_required
+        .as_deref()
+        .ok_or(BuyError::Malformed("PAYMENT-REQUIRED header"))?;
     let challenge = Challenge::read(header, &answer.body, &purchase.wishes.network)?;
     purchase.wishes.check(&challenge)?;
     watch(Stage::Offered(&challenge));
     let payment = sign(purchase, &challenge, &client_id)?;
     let saved = purchase.keep.join(format!("payment-{client_id}.json"));
-    save(&saved, &serde_json::to_vec(&json!({"request": body, "payment": payment})).unwrap_or_default())?;
+    save(
+        &saved,
+        &serde_json::to_vec(&json!({"request": body, "payment": payment})).unwrap_or_default(),
+    )?;
     watch(Stage::Paying { saved: &saved });
     let header = STANDARD.encode(serde_json::to_vec(&payment).unwrap_or_default());
     let task_id = send_paid(purchase, &body, &header, &client_id).await?;
@@ -100,12 +109,26 @@ pub async fn buy(purchase: &Purchase<'_>, mut watch: impl FnMut(Stage<'_>)) -> R
     finish(purchase, task_id, task).await
 }
 
-fn sign(purchase: &Purchase<'_>, challenge: &Challenge, client_id: &str) -> Result<Value, BuyError> {
+fn sign(
+    purchase: &Purchase<'_>,
+    challenge: &Challenge,
+    client_id: &str,
+) -> Result<Value, BuyError> {
     let mut nonce = [0u8; 32];
     getrandom::fill(&mut nonce).map_err(|_| BuyError::Malformed("randomness"))?;
-    let asset: Hex32 = challenge.payment().asset.as_str().parse().map_err(|_| BuyError::Malformed("asset"))?;
-    let units = u64::try_from(challenge.payment().budget.get()).map_err(|_| BuyError::Malformed("amount"))?;
-    let valid_before = purchase.now_ms.checked_div(1_000).unwrap_or(0).saturating_add(PAYMENT_WINDOW_S);
+    let asset: Hex32 = challenge
+        .payment()
+        .asset
+        .as_str()
+        .parse()
+        .map_err(|_| BuyError::Malformed("asset"))?;
+    let units = u64::try_from(challenge.payment().budget.get())
+        .map_err(|_| BuyError::Malformed("amount"))?;
+    let valid_before = purchase
+        .now_ms
+        .checked_div(1_000)
+        .unwrap_or(0)
+        .saturating_add(PAYMENT_WINDOW_S);
     let payment = purchase.account.pay(&PaymentOrder {
         pay_to: Hex32::from_bytes(*challenge.quote().pay_to.as_bytes()),
         asset,
@@ -122,12 +145,25 @@ fn sign(purchase: &Purchase<'_>, challenge: &Challenge, client_id: &str) -> Resu
 }
 
 /// Sends the same bytes until there is an answer: a lost answer is no reason for a second payment.
-async fn send_paid(purchase: &Purchase<'_>, body: &Value, header: &str, client_id: &str) -> Result<Cid, BuyError> {
+async fn send_paid(
+    purchase: &Purchase<'_>,
+    body: &Value,
+    header: &str,
+    client_id: &str,
+) -> Result<Cid, BuyError> {
     let mut last = None;
     for _ in 0..RESENDS {
-        match purchase.gateway.post_task(body, Some(header), client_id).await {
+        match purchase
+            .gateway
+            .post_task(body, Some(header), client_id)
+            .await
+        {
             Ok(answer) if matches!(answer.status, 200 | 202) => {
-                let task_id = answer.json()?.get("taskId").and_then(Value::as_str).and_then(|id| id.parse().ok());
+                let task_id = answer
+                    .json()?
+                    .get("taskId")
+                    .and_then(Value::as_str)
+                    .and_then(|id| id.parse().ok());
                 return task_id.ok_or(BuyError::Malformed("taskId"));
             }
             Ok(answer) if answer.status >= 500 => last = Some(answer.problem()),
@@ -139,10 +175,17 @@ async fn send_paid(purchase: &Purchase<'_>, body: &Value, header: &str, client_i
     Err(last.unwrap_or(BuyError::Malformed("answer")))
 }
 
-async fn wait(purchase: &Purchase<'_>, task_id: Cid, watch: &mut impl FnMut(Stage<'_>)) -> Result<Value, BuyError> {
+async fn wait(
+    purchase: &Purchase<'_>,
+    task_id: Cid,
+    watch: &mut impl FnMut(Stage<'_>),
+) -> Result<Value, BuyError> {
     let looking = async {
         loop {
-            let task = purchase.gateway.get_json(&format!("/tasks/{task_id}"), Some(purchase.token)).await?;
+            let task = purchase
+                .gateway
+                .get_json(&format!("/tasks/{task_id}"), Some(purchase.token))
+                .await?;
             watch(Stage::Looked(&task));
             if task.get("status").and_then(Value::as_str) != Some("pending") {
                 return Ok(task);
@@ -157,22 +200,41 @@ async fn wait(purchase: &Purchase<'_>, task_id: Cid, watch: &mut impl FnMut(Stag
 }
 
 async fn finish(purchase: &Purchase<'_>, task_id: Cid, task: Value) -> Result<Receipt, BuyError> {
-    let status = task.get("status").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let status = task
+        .get("status")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     let result = if status == "accepted" {
-        let answer = purchase.gateway.get_json(&format!("/tasks/{task_id}/result"), Some(purchase.token)).await?;
+        let answer = purchase
+            .gateway
+            .get_json(&format!("/tasks/{task_id}/result"), Some(purchase.token))
+            .await?;
         answer.get("result").cloned()
     } else {
         None
     };
-    let mut receipt = Receipt { task_id, task, result, bundle: None, proof: None };
+    let mut receipt = Receipt {
+        task_id,
+        task,
+        result,
+        bundle: None,
+        proof: None,
+    };
     if matches!(status.as_str(), "accepted" | "rejected") {
-        let answer = purchase.gateway.get(&format!("/tasks/{task_id}/bundle"), Some(purchase.token)).await?;
+        let answer = purchase
+            .gateway
+            .get(&format!("/tasks/{task_id}/bundle"), Some(purchase.token))
+            .await?;
         if answer.status != 200 {
             return Err(answer.problem());
         }
-        let path = purchase.keep.join(format!("bundle-{}.json", task_id.to_hex32()));
+        let path = purchase
+            .keep
+            .join(format!("bundle-{}.json", task_id.to_hex32()));
         save(&path, &answer.body)?;
-        let proof = Bundle::verify(&answer.body).map_err(|broken| BuyError::Bundle(Box::new(broken)))?;
+        let proof =
+            Bundle::verify(&answer.body).map_err(|broken| BuyError::Bundle(Box::new(broken)))?;
         if proof.task_id != task_id {
             return Err(BuyError::Malformed("bundle of this task"));
         }

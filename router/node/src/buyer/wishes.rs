@@ -137,7 +137,10 @@ impl Wishes {
         let intent = offer.intent();
         let capability = offer.manifest().capability_id.to_string();
         if capability != self.capability_id {
-            return Err(Refusal::Capability { got: capability, want: self.capability_id.clone() });
+            return Err(Refusal::Capability {
+                got: capability,
+                want: self.capability_id.clone(),
+            });
         }
         let input = d402_objects::canonical::to_bytes(&self.input);
         if d402_objects::Cid::of(&input) != intent.input.cid {
@@ -146,7 +149,10 @@ impl Wishes {
         self.check_mode(intent)?;
         self.check_money(offer)?;
         self.check_set(offer)?;
-        let asked = self.deadline_ms.unwrap_or(u64::MAX).saturating_add(DEADLINE_SLACK_MS);
+        let asked = self
+            .deadline_ms
+            .unwrap_or(u64::MAX)
+            .saturating_add(DEADLINE_SLACK_MS);
         let got = intent.deadline_ms.since(intent.issued_at_ms);
         if got > asked {
             return Err(Refusal::Deadline { got, max: asked });
@@ -170,15 +176,28 @@ impl Wishes {
     fn check_money(&self, offer: &super::Challenge) -> Result<(), Refusal> {
         let payment = offer.payment();
         if payment.budget > self.max_budget {
-            return Err(Refusal::Budget { got: payment.budget, max: self.max_budget });
+            return Err(Refusal::Budget {
+                got: payment.budget,
+                max: self.max_budget,
+            });
         }
         let home = self.refund_to.to_string();
         if payment.refund_to.as_str() != home {
-            return Err(Refusal::RefundTo { got: payment.refund_to.to_string() });
+            return Err(Refusal::RefundTo {
+                got: payment.refund_to.to_string(),
+            });
         }
         let fees = [
-            ("gateway fee", payment.gateway_fee_bps.get(), self.max_gateway_fee_bps),
-            ("creator commission", offer.registration().commission.bps.get(), self.max_commission_bps),
+            (
+                "gateway fee",
+                payment.gateway_fee_bps.get(),
+                self.max_gateway_fee_bps,
+            ),
+            (
+                "creator commission",
+                offer.registration().commission.bps.get(),
+                self.max_commission_bps,
+            ),
         ];
         for (what, got, max) in fees {
             if got > max {
@@ -192,7 +211,10 @@ impl Wishes {
         let (n, m) = self.min_set;
         let set = offer.set();
         let trusted = self.validators.is_empty()
-            || offer.offers().iter().all(|o| self.validators.contains(&o.payload().validator));
+            || offer
+                .offers()
+                .iter()
+                .all(|o| self.validators.contains(&o.payload().validator));
         if set.n() < n || set.m() < m || !trusted {
             return Err(Refusal::Validators);
         }

@@ -82,7 +82,8 @@ pub(super) struct BuyArgs {
 }
 
 fn mode(text: &str) -> Result<Mode, String> {
-    serde_json::from_value(Value::String(text.to_owned())).map_err(|_| "single, race or quorum".to_owned())
+    serde_json::from_value(Value::String(text.to_owned()))
+        .map_err(|_| "single, race or quorum".to_owned())
 }
 
 pub(super) async fn run(args: BuyArgs, output: Output) -> Result<ExitCode, Failure> {
@@ -103,7 +104,11 @@ pub(super) async fn run(args: BuyArgs, output: Output) -> Result<ExitCode, Failu
     let receipt = buy(&purchase, |stage| show(output, &stage, &mut phase)).await?;
     print(output, &receipt, &token);
     let accepted = receipt.task.get("status").and_then(Value::as_str) == Some("accepted");
-    Ok(if accepted { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(if accepted {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
 }
 
 fn wishes(args: &BuyArgs, account: Hex32, token: &str) -> Result<Wishes, Failure> {
@@ -154,12 +159,18 @@ fn show(output: Output, stage: &Stage<'_>, phase: &mut String) {
             output.heading("402: an offer that adds up");
             output.field("budget", challenge.payment().budget);
             output.field("pay to", challenge.quote().pay_to);
-            output.field("validators", format!("{} of {}", challenge.set().m(), challenge.set().n()));
+            output.field(
+                "validators",
+                format!("{} of {}", challenge.set().m(), challenge.set().n()),
+            );
         }
         Stage::Paying { saved } => output.field("payment saved", saved.display()),
         Stage::Accepted { task_id } => output.field("task", task_id),
         Stage::Looked(task) => {
-            let now = task.get("phase").and_then(Value::as_str).unwrap_or_default();
+            let now = task
+                .get("phase")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             if now != phase {
                 output.field("phase", now);
                 now.clone_into(phase);
@@ -169,8 +180,16 @@ fn show(output: Output, stage: &Stage<'_>, phase: &mut String) {
 }
 
 fn print(output: Output, receipt: &Receipt, token: &str) {
-    let status = receipt.task.get("status").and_then(Value::as_str).unwrap_or_default();
-    let coloured = if status == "accepted" { status.green().to_string() } else { status.yellow().to_string() };
+    let status = receipt
+        .task
+        .get("status")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let coloured = if status == "accepted" {
+        status.green().to_string()
+    } else {
+        status.yellow().to_string()
+    };
     output.heading(format!("task {coloured}"));
     if let Some(path) = &receipt.bundle {
         output.field("bundle", path.display());
@@ -180,7 +199,10 @@ fn print(output: Output, receipt: &Receipt, token: &str) {
     if let Some(result) = &receipt.result {
         match result.get("markdown").and_then(Value::as_str) {
             Some(markdown) => output.line(format!("\n{markdown}")),
-            None => output.line(format!("\n{}", serde_json::to_string_pretty(result).unwrap_or_default())),
+            None => output.line(format!(
+                "\n{}",
+                serde_json::to_string_pretty(result).unwrap_or_default()
+            )),
         }
     }
     output.document(&json!({

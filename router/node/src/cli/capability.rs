@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use d402_core::ports::Clock as _;
 use d402_objects::{
-    Bps, Cid, Commission, DeprecationRecord, Ed25519Id, Manifest, Namespace, Registration, Signed, SigningKey, Text,
-    UnixMs,
+    Bps, Cid, Commission, DeprecationRecord, Ed25519Id, Manifest, Namespace, Registration, Signed,
+    SigningKey, Text, UnixMs,
 };
 use serde_json::{Value, json};
 
@@ -95,11 +95,19 @@ pub(super) async fn run(args: CapabilityArgs, output: Output) -> Result<(), Fail
             output.document(&json!({ "valid": true, "capabilityId": manifest.capability_id }));
             Ok(())
         }
-        CapabilityCommand::Register { file, key, namespace, creator_commission_bps, creator_wallet, out } => {
+        CapabilityCommand::Register {
+            file,
+            key,
+            namespace,
+            creator_commission_bps,
+            creator_wallet,
+            out,
+        } => {
             let key = keys::load_or_create(&key)?;
             let manifest = read_manifest(&file, Some(Ed25519Id::from(&key)))?;
             let commission = commission(creator_commission_bps, &creator_wallet)?;
-            let (manifest, registration) = register(&key, manifest, namespace, commission, SystemClock.now_ms())?;
+            let (manifest, registration) =
+                register(&key, manifest, namespace, commission, SystemClock.now_ms())?;
             let name = format!("{}.registration.json", manifest.payload().capability_id);
             let out = out.unwrap_or_else(|| file.with_file_name(name));
             write_json(&out, &json!([manifest.to_value(), registration.to_value()]))?;
@@ -109,7 +117,13 @@ pub(super) async fn run(args: CapabilityArgs, output: Output) -> Result<(), Fail
             output.document(&json!({ "manifestCid": manifest.cid(), "registrationCid": registration.cid(), "file": out }));
             Ok(())
         }
-        CapabilityCommand::Deprecate { manifest_cid, key, reason, successor, out } => {
+        CapabilityCommand::Deprecate {
+            manifest_cid,
+            key,
+            reason,
+            successor,
+            out,
+        } => {
             let key = keys::load(&key)?;
             let now_ms = SystemClock.now_ms();
             let record = DeprecationRecord {
@@ -133,8 +147,14 @@ pub(super) async fn run(args: CapabilityArgs, output: Output) -> Result<(), Fail
 
 fn template(id: &str) -> Result<(), Failure> {
     let listed = d402_capabilities::capability(id).ok_or_else(|| {
-        let known: Vec<&str> = d402_capabilities::capabilities().iter().map(|c| c.manifest().capability_id()).collect();
-        format!("no built-in capability {id}; there are {}", known.join(", "))
+        let known: Vec<&str> = d402_capabilities::capabilities()
+            .iter()
+            .map(|c| c.manifest().capability_id())
+            .collect();
+        format!(
+            "no built-in capability {id}; there are {}",
+            known.join(", ")
+        )
     })?;
     println!("{}", listed.manifest_template().trim());
     Ok(())
@@ -155,7 +175,8 @@ pub fn manifest_of(template: &[u8], author: Ed25519Id) -> Result<Manifest, Failu
     if let Some(fields) = value.as_object_mut() {
         fields.insert("author".to_owned(), Value::String(author.to_string()));
     }
-    let (manifest, _) = d402_objects::parse_payload::<Manifest>(&d402_objects::canonical::to_bytes(&value))?;
+    let (manifest, _) =
+        d402_objects::parse_payload::<Manifest>(&d402_objects::canonical::to_bytes(&value))?;
     Ok(manifest)
 }
 
@@ -163,11 +184,16 @@ fn commission(bps: u16, wallets: &[String]) -> Result<Commission, Failure> {
     let wallets = wallets
         .iter()
         .map(|pair| {
-            let (network, address) = pair.split_once('=').ok_or("wallet is not <caip2>=<address>")?;
+            let (network, address) = pair
+                .split_once('=')
+                .ok_or("wallet is not <caip2>=<address>")?;
             Ok::<_, Failure>((network.parse()?, address.parse()?))
         })
         .collect::<Result<_, _>>()?;
-    Ok(Commission { bps: Bps::new(bps)?, wallets })
+    Ok(Commission {
+        bps: Bps::new(bps)?,
+        wallets,
+    })
 }
 
 /// Signs a manifest and its registration.
@@ -205,12 +231,27 @@ pub fn write_json(path: &Path, value: &Value) -> Result<(), Failure> {
 }
 
 async fn list(gateway: &str, output: Output) -> Result<(), Failure> {
-    let answer = GatewayClient::new(gateway)?.get_json("/capabilities", None).await?;
+    let answer = GatewayClient::new(gateway)?
+        .get_json("/capabilities", None)
+        .await?;
     output.document(&answer);
-    let items = answer.get("capabilities").and_then(Value::as_array).cloned().unwrap_or_default();
+    let items = answer
+        .get("capabilities")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     for item in items {
-        let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        output.line(format!("{:<28} {}", text("capabilityId"), text("manifestCid")));
+        let text = |name: &str| {
+            item.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        output.line(format!(
+            "{:<28} {}",
+            text("capabilityId"),
+            text("manifestCid")
+        ));
     }
     Ok(())
 }

@@ -86,7 +86,9 @@ fn init_tracing() {
 fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
     let done = |result: Result<(), Failure>| result.map(|()| ExitCode::SUCCESS);
     match command {
-        Command::Exec => done(d402_capabilities::run_exec(std::io::stdin(), std::io::stdout()).map_err(Into::into)),
+        Command::Exec => done(
+            d402_capabilities::run_exec(std::io::stdin(), std::io::stdout()).map_err(Into::into),
+        ),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "d402", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -48,7 +48,10 @@ impl Output {
                 causes.push(inner.to_string());
                 cause = inner.source();
             }
-            eprintln!("{}", serde_json::json!({ "error": error.to_string(), "causes": causes }));
+            eprintln!(
+                "{}",
+                serde_json::json!({ "error": error.to_string(), "causes": causes })
+            );
             return;
         }
         anstream::eprintln!("{} {error}", "error:".red().bold());

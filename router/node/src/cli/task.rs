@@ -25,7 +25,11 @@ pub(super) struct TaskArgs {
 
 pub(super) async fn run(args: TaskArgs, output: Output) -> Result<(), Failure> {
     let gateway = GatewayClient::new(&args.gateway)?;
-    let path = if args.result { format!("/tasks/{}/result", args.task_id) } else { format!("/tasks/{}", args.task_id) };
+    let path = if args.result {
+        format!("/tasks/{}/result", args.task_id)
+    } else {
+        format!("/tasks/{}", args.task_id)
+    };
     let task = gateway.get_json(&path, args.token.as_deref()).await?;
     output.document(&task);
     output.heading(args.task_id);

@@ -20,7 +20,11 @@ pub(super) fn run(args: &VerifyArgs, output: Output) -> Result<ExitCode, Failure
     let bytes = std::fs::read(&args.file)?;
     match Bundle::verify(&bytes) {
         Ok(proof) => {
-            output.line(format!("{} {}", "verified".green().bold(), args.file.display()));
+            output.line(format!(
+                "{} {}",
+                "verified".green().bold(),
+                args.file.display()
+            ));
             for link in &proof.links {
                 output.line(format!("  {link}"));
             }
@@ -35,7 +39,9 @@ pub(super) fn run(args: &VerifyArgs, output: Output) -> Result<ExitCode, Failure
             Ok(ExitCode::SUCCESS)
         }
         Err(broken) => {
-            output.document(&serde_json::json!({ "verified": false, "brokenLink": broken.to_string() }));
+            output.document(
+                &serde_json::json!({ "verified": false, "brokenLink": broken.to_string() }),
+            );
             output.failure(&broken);
             Ok(ExitCode::FAILURE)
         }

@@ -64,10 +64,26 @@ struct WorkerPlan {
 
 /// The liar undercuts everybody, so that it gets the first lease; the slow one is second.
 const WORKERS: [WorkerPlan; 4] = [
-    WorkerPlan { label: "worker-liar", price: "5000", behaviour: "lie" },
-    WorkerPlan { label: "worker-slow", price: "6000", behaviour: "slow:1500" },
-    WorkerPlan { label: "worker-ann", price: "7000", behaviour: "honest" },
-    WorkerPlan { label: "worker-bob", price: "8000", behaviour: "honest" },
+    WorkerPlan {
+        label: "worker-liar",
+        price: "5000",
+        behaviour: "lie",
+    },
+    WorkerPlan {
+        label: "worker-slow",
+        price: "6000",
+        behaviour: "slow:1500",
+    },
+    WorkerPlan {
+        label: "worker-ann",
+        price: "7000",
+        behaviour: "honest",
+    },
+    WorkerPlan {
+        label: "worker-bob",
+        price: "8000",
+        behaviour: "honest",
+    },
 ];
 
 const VALIDATORS: [(&str, &str); 4] = [
@@ -86,7 +102,12 @@ fn account(label: &str) -> Hex32 {
 
 impl Market {
     /// Starts everything and waits until the gateway can sell.
-    pub(super) async fn start(state: &Path, pages: &Pages, url: Option<&str>, output: Output) -> Result<Self, Failure> {
+    pub(super) async fn start(
+        state: &Path,
+        pages: &Pages,
+        url: Option<&str>,
+        output: Output,
+    ) -> Result<Self, Failure> {
         let mut hosts = vec![pages.host()];
         hosts.extend(url.and_then(host_of));
         let mut market = Self::plan(state)?;
@@ -113,7 +134,14 @@ impl Market {
             let mut config = base(plan.label);
             config.roles = vec![Role::Worker];
             let sold = d402_capabilities::capabilities().iter();
-            config.worker.prices = sold.map(|c| (c.manifest().capability_id().to_owned(), plan.price.to_owned())).collect();
+            config.worker.prices = sold
+                .map(|c| {
+                    (
+                        c.manifest().capability_id().to_owned(),
+                        plan.price.to_owned(),
+                    )
+                })
+                .collect();
             config.worker.payouts = [(NETWORK.to_owned(), account(plan.label).to_string())].into();
             config.worker.allow_hosts.clone_from(&hosts);
             config.worker.behaviour = Some(plan.behaviour.to_owned());
@@ -126,7 +154,13 @@ impl Market {
         waiting.push(("gateway", market.spawn("gateway", config)?));
         for (label, ready_file) in waiting {
             let ready = market.wait_ready(label, &ready_file).await?;
-            output.field(label, ready.get("nodeId").and_then(Value::as_str).unwrap_or_default());
+            output.field(
+                label,
+                ready
+                    .get("nodeId")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default(),
+            );
             if let Some(http) = ready.get("http").and_then(Value::as_str) {
                 http.clone_into(&mut market.gateway);
             }
@@ -137,11 +171,21 @@ impl Market {
     }
 
     fn plan(state: &Path) -> Result<Self, Failure> {
-        let actor = |label: &'static str, lies| Actor { label, payee: account(label), lies };
+        let actor = |label: &'static str, lies| Actor {
+            label,
+            payee: account(label),
+            lies,
+        };
         Ok(Self {
             children: Vec::new(),
-            workers: WORKERS.iter().map(|w| actor(w.label, w.behaviour == "lie")).collect(),
-            validators: VALIDATORS.iter().map(|(label, m)| actor(label, *m != "none")).collect(),
+            workers: WORKERS
+                .iter()
+                .map(|w| actor(w.label, w.behaviour == "lie"))
+                .collect(),
+            validators: VALIDATORS
+                .iter()
+                .map(|(label, m)| actor(label, *m != "none"))
+                .collect(),
             creator: account("creator"),
             gateway_payee: account("gateway"),
             gateway: String::new(),
@@ -157,18 +201,30 @@ impl Market {
         config.simchain.faucet = true;
         let ready_file = self.spawn("simchain", config)?;
         let ready = self.wait_ready("simchain", &ready_file).await?;
-        let rpc = ready.get("simulatedRpc").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let rpc = ready
+            .get("simulatedRpc")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         output.field("simchain", &rpc);
         Ok(rpc)
     }
 
-    async fn start_bootstrap(&mut self, state: &Path, import: &Path, output: Output) -> Result<String, Failure> {
+    async fn start_bootstrap(
+        &mut self,
+        state: &Path,
+        import: &Path,
+        output: Output,
+    ) -> Result<String, Failure> {
         let mut config = NodeConfig::at(state.join("bootstrap"));
         config.roles = vec![Role::Bootstrap];
         config.import = vec![import.to_owned()];
         let ready_file = self.spawn("bootstrap", config)?;
         let ready = self.wait_ready("bootstrap", &ready_file).await?;
-        let address = ready.pointer("/addresses/0").and_then(Value::as_str).ok_or("bootstrap node has no address")?;
+        let address = ready
+            .pointer("/addresses/0")
+            .and_then(Value::as_str)
+            .ok_or("bootstrap node has no address")?;
         output.field("bootstrap", address);
         Ok(address.to_owned())
     }
@@ -179,7 +235,10 @@ impl Market {
         let now_ms = d402_core::ports::Clock::now_ms(&crate::clock::SystemClock);
         let mut objects = Vec::new();
         for listed in d402_capabilities::capabilities() {
-            let manifest = crate::cli::manifest_of(listed.manifest_template().as_bytes(), Ed25519Id::from(&key))?;
+            let manifest = crate::cli::manifest_of(
+                listed.manifest_template().as_bytes(),
+                Ed25519Id::from(&key),
+            )?;
             let commission = Commission {
                 bps: Bps::new(COMMISSION_BPS)?,
                 wallets: [(NETWORK.parse()?, self.creator.to_string().parse()?)].into(),
@@ -214,7 +273,10 @@ impl Market {
         let child = Command::new(std::env::current_exe()?)
             .args(["--json", "node", "--config"])
             .arg(&path)
-            .env("RUST_LOG", std::env::var("D402_DEMO_LOG").unwrap_or_else(|_| "info,libp2p=warn".to_owned()))
+            .env(
+                "RUST_LOG",
+                std::env::var("D402_DEMO_LOG").unwrap_or_else(|_| "info,libp2p=warn".to_owned()),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::from(log.try_clone()?))
             .stderr(Stdio::from(log))
@@ -234,12 +296,18 @@ impl Market {
                     && let Some(status) = child.try_wait()?
                 {
                     let log = file.with_file_name("node.log");
-                    return Err(format!("{label} ended at its start ({status}); see {}", log.display()).into());
+                    return Err(format!(
+                        "{label} ended at its start ({status}); see {}",
+                        log.display()
+                    )
+                    .into());
                 }
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
         };
-        tokio::time::timeout(START, waiting).await.map_err(|_| format!("{label} did not come up in time"))?
+        tokio::time::timeout(START, waiting)
+            .await
+            .map_err(|_| format!("{label} did not come up in time"))?
     }
 
     async fn fill_purse(&self, rpc: &str) -> Result<(), Failure> {
@@ -258,9 +326,18 @@ impl Market {
         let all = d402_capabilities::capabilities().len();
         let waiting = async {
             loop {
-                let known = client.get_json("/capabilities", None).await.unwrap_or(Value::Null);
-                let sold = known.get("capabilities").and_then(Value::as_array).map_or(0, Vec::len);
-                let judges = known.get("validatorOffers").and_then(Value::as_array).map_or(0, Vec::len);
+                let known = client
+                    .get_json("/capabilities", None)
+                    .await
+                    .unwrap_or(Value::Null);
+                let sold = known
+                    .get("capabilities")
+                    .and_then(Value::as_array)
+                    .map_or(0, Vec::len);
+                let judges = known
+                    .get("validatorOffers")
+                    .and_then(Value::as_array)
+                    .map_or(0, Vec::len);
                 if sold >= all && judges >= VALIDATORS.len() {
                     return;
                 }
@@ -276,7 +353,11 @@ impl Market {
         for (_, child) in &self.children {
             if let Some(id) = child.id() {
                 // `kill` of the system: SIGTERM needs no unsafe code this way.
-                let _asked = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await;
+                let _asked = Command::new("kill")
+                    .arg("-TERM")
+                    .arg(id.to_string())
+                    .status()
+                    .await;
             }
         }
         for (label, child) in &mut self.children {
@@ -289,7 +370,11 @@ impl Market {
 
     /// Who owns a payout account.
     pub(super) fn name_of(&self, payee: &str) -> String {
-        let known = self.workers.iter().chain(&self.validators).find(|a| a.payee.to_string() == payee);
+        let known = self
+            .workers
+            .iter()
+            .chain(&self.validators)
+            .find(|a| a.payee.to_string() == payee);
         match known {
             Some(actor) => actor.label.to_owned(),
             None if payee == self.creator.to_string() => "creator".to_owned(),

@@ -37,7 +37,9 @@ pub struct DemoArgs {
 /// When a node does not start, a purchase fails, or a bundle does not verify.
 pub async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, Failure> {
     let now_ms = SystemClock.now_ms();
-    let state = args.state.unwrap_or_else(|| PathBuf::from(format!(".cache/demo/run-{now_ms}")));
+    let state = args
+        .state
+        .unwrap_or_else(|| PathBuf::from(format!(".cache/demo/run-{now_ms}")));
     std::fs::create_dir_all(&state)?;
     let state = std::fs::canonicalize(state)?;
     let pages = pages::serve().await?;
@@ -53,5 +55,9 @@ pub async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, Failure> {
         }
     };
     report::print(&sold, &market, &args.rail, output);
-    Ok(if sold.iter().all(report::Sold::is_as_expected) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if sold.iter().all(report::Sold::is_as_expected) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

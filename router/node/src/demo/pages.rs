@@ -50,7 +50,12 @@ fn page(path: &str) -> Response {
     match corpus::pages().iter().find(|(known, _, _)| *known == path) {
         Some((_, html, status)) => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], *html).into_response()
+            (
+                status,
+                [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
+                *html,
+            )
+                .into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
     }

@@ -39,17 +39,37 @@ struct Payout {
 
 impl Sold {
     /// Reads the gateway's view and checks that the sums add up.
-    pub(super) fn of(title: &'static str, works: bool, receipt: &Receipt, budget: u64, ms: u64) -> Result<Self, Failure> {
+    pub(super) fn of(
+        title: &'static str,
+        works: bool,
+        receipt: &Receipt,
+        budget: u64,
+        ms: u64,
+    ) -> Result<Self, Failure> {
         let task = &receipt.task;
-        let text = |name: &str| task.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            task.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let payouts: Vec<Payout> = task
             .get("payouts")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
             .map(|p| {
-                let text = |name: &str| p.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-                Payout { payee: text("payee"), units: text("units"), role: text("role") }
+                let text = |name: &str| {
+                    p.get(name)
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .to_owned()
+                };
+                Payout {
+                    payee: text("payee"),
+                    units: text("units"),
+                    role: text("role"),
+                }
             })
             .collect();
         let sold = Self {
@@ -72,10 +92,16 @@ impl Sold {
     fn check_sums(&self, budget: u64) -> Result<(), Failure> {
         let mut sum: u64 = self.refund_units.parse()?;
         for payout in &self.payouts {
-            sum = sum.checked_add(payout.units.parse()?).ok_or("payouts overflow")?;
+            sum = sum
+                .checked_add(payout.units.parse()?)
+                .ok_or("payouts overflow")?;
         }
         if sum != budget {
-            return Err(format!("{}: payouts and refund are {sum}, the budget was {budget}", self.title).into());
+            return Err(format!(
+                "{}: payouts and refund are {sum}, the budget was {budget}",
+                self.title
+            )
+            .into());
         }
         Ok(())
     }
@@ -110,7 +136,11 @@ pub(super) fn print(sold: &[Sold], market: &Market, rail: &str, output: Output) 
     }
     output.line(table);
     let lies = |actors: &[super::market::Actor]| -> Vec<String> {
-        actors.iter().filter(|a| a.lies).map(|a| a.payee.to_string()).collect()
+        actors
+            .iter()
+            .filter(|a| a.lies)
+            .map(|a| a.payee.to_string())
+            .collect()
     };
     output.line(format!("bundles: {}", market.bundles.display()));
     output.document(&json!({

@@ -58,18 +58,62 @@ fn list(pages: &Pages, url: Option<&str>) -> Vec<Item> {
         works: true,
     };
     vec![
-        page("an article, cheapest worker", "/article.html", Mode::Single, 1, 1, 12_000),
-        page("documentation, first of two", "/docs.html", Mode::Race, 2, 1, 12_000),
-        page("footnotes, two of three agree", "/footnotes.html", Mode::Quorum, 3, 2, 36_000),
-        one("a jq transform", "json.transform@1", super::report::jq_input()),
-        one("a proof check", "proof.verify@1", super::report::proof_input()),
-        Item { works: false, ..page("a page behind a CAPTCHA", "/blocked-captcha.html", Mode::Single, 1, 1, 12_000) },
+        page(
+            "an article, cheapest worker",
+            "/article.html",
+            Mode::Single,
+            1,
+            1,
+            12_000,
+        ),
+        page(
+            "documentation, first of two",
+            "/docs.html",
+            Mode::Race,
+            2,
+            1,
+            12_000,
+        ),
+        page(
+            "footnotes, two of three agree",
+            "/footnotes.html",
+            Mode::Quorum,
+            3,
+            2,
+            36_000,
+        ),
+        one(
+            "a jq transform",
+            "json.transform@1",
+            super::report::jq_input(),
+        ),
+        one(
+            "a proof check",
+            "proof.verify@1",
+            super::report::proof_input(),
+        ),
+        Item {
+            works: false,
+            ..page(
+                "a page behind a CAPTCHA",
+                "/blocked-captcha.html",
+                Mode::Single,
+                1,
+                1,
+                12_000,
+            )
+        },
     ]
 }
 
 /// Buys everything on the list, one after the other; the page that must fail waits out its deadline while
 /// the others are bought.
-pub(super) async fn go_shopping(market: &Market, pages: &Pages, url: Option<&str>, output: Output) -> Result<Vec<Sold>, Failure> {
+pub(super) async fn go_shopping(
+    market: &Market,
+    pages: &Pages,
+    url: Option<&str>,
+    output: Output,
+) -> Result<Vec<Sold>, Failure> {
     let items = list(pages, url);
     let (works, fails): (Vec<_>, Vec<_>) = items.iter().partition(|item| item.works);
     let mut sold = Vec::new();

@@ -53,33 +53,47 @@ impl MarketNetwork for P2pMarket {
         let peer = PeerAddress::parse(&to.node_id, to.addresses.iter().map(String::as_str))
             .map_err(|_| NetworkError::Unreachable)?;
         let body = d402_wire::encode(&request).map_err(|_| NetworkError::Malformed)?;
-        let answer = self.network.request(&peer, Bytes::from(body), TIMEOUT).await.map_err(|error| match error {
-            RequestError::Timeout { .. } | RequestError::Interrupted => NetworkError::TimedOut,
-            RequestError::TooManyInFlight { .. } => NetworkError::Busy,
-            RequestError::RequestTooLarge { .. } | RequestError::ResponseTooLarge { .. } => NetworkError::Malformed,
-            RequestError::UnknownPeer { .. }
-            | RequestError::ToSelf
-            | RequestError::Unreachable { .. }
-            | RequestError::NotSpoken
-            | RequestError::Refused(_)
-            | RequestError::Closed => NetworkError::Unreachable,
-        })?;
+        let answer = self
+            .network
+            .request(&peer, Bytes::from(body), TIMEOUT)
+            .await
+            .map_err(|error| match error {
+                RequestError::Timeout { .. } | RequestError::Interrupted => NetworkError::TimedOut,
+                RequestError::TooManyInFlight { .. } => NetworkError::Busy,
+                RequestError::RequestTooLarge { .. } | RequestError::ResponseTooLarge { .. } => {
+                    NetworkError::Malformed
+                }
+                RequestError::UnknownPeer { .. }
+                | RequestError::ToSelf
+                | RequestError::Unreachable { .. }
+                | RequestError::NotSpoken
+                | RequestError::Refused(_)
+                | RequestError::Closed => NetworkError::Unreachable,
+            })?;
         d402_wire::decode(&answer, MAX_MESSAGE_BYTES).map_err(|_| NetworkError::Malformed)
     }
 
     async fn publish(&self, topic: Topic, object: &RawEnvelope) -> Result<(), NetworkError> {
         let body = d402_wire::encode(object).map_err(|_| NetworkError::Malformed)?;
-        self.network.publish(p2p_topic(topic), Bytes::from(body)).await.map_err(|error| {
-            tracing::debug!(%error, "not published");
-            NetworkError::Unreachable
-        })
+        self.network
+            .publish(p2p_topic(topic), Bytes::from(body))
+            .await
+            .map_err(|error| {
+                tracing::debug!(%error, "not published");
+                NetworkError::Unreachable
+            })
     }
 
     fn local(&self) -> NodeAddress {
         let own = self.network.own_address();
         NodeAddress {
             node_id: own.peer().to_string(),
-            addresses: own.addresses().iter().take(8).map(ToString::to_string).collect(),
+            addresses: own
+                .addresses()
+                .iter()
+                .take(8)
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use d402_core::ports::{Clock, Directory, DirectoryEntry, DirectoryOutcome, MarketNetwork, StoreError, Topic};
+use d402_core::ports::{
+    Clock, Directory, DirectoryEntry, DirectoryOutcome, MarketNetwork, StoreError, Topic,
+};
 use d402_objects::{AnySigned, Cid};
 use d402_wire::{NodeAddress, RawEnvelope, Refusal, Request, Response};
 
@@ -12,8 +14,13 @@ const PAGE: u32 = 64;
 /// Pages asked of one peer in one sync.
 const MAX_PAGES: u32 = 64;
 /// Kinds of directory objects, as `payloadType`.
-pub(super) const KINDS: [&str; 5] =
-    ["d402.manifest", "d402.registration", "d402.deprecationRecord", "d402.nodeOffer", "d402.validatorOffer"];
+pub(super) const KINDS: [&str; 5] = [
+    "d402.manifest",
+    "d402.registration",
+    "d402.deprecationRecord",
+    "d402.nodeOffer",
+    "d402.validatorOffer",
+];
 /// Objects without an expiry of their own are kept this long, ms.
 const KEEP_MS: u64 = 365 * 24 * 3_600_000;
 
@@ -49,8 +56,16 @@ pub struct DirectoryService {
 impl DirectoryService {
     /// A directory over a store.
     #[must_use]
-    pub fn new(store: Arc<dyn Directory>, network: Arc<dyn MarketNetwork>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, network, clock }
+    pub fn new(
+        store: Arc<dyn Directory>,
+        network: Arc<dyn MarketNetwork>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            store,
+            network,
+            clock,
+        }
     }
 
     /// The store below.
@@ -83,13 +98,24 @@ impl DirectoryService {
                 let slot = format!("{}/{}", p.manifest_cid, p.namespace);
                 ("d402.registration", slot, p.seq, p.valid_until_ms.get())
             }
-            AnySigned::DeprecationRecord(d) => {
-                ("d402.deprecationRecord", d.payload().manifest_cid.to_string(), d.payload().seq, forever)
-            }
-            AnySigned::NodeOffer(o) => ("d402.nodeOffer", String::new(), o.payload().seq, o.payload().expires_at_ms.get()),
-            AnySigned::ValidatorOffer(o) => {
-                ("d402.validatorOffer", String::new(), o.payload().seq, o.payload().expires_at_ms.get())
-            }
+            AnySigned::DeprecationRecord(d) => (
+                "d402.deprecationRecord",
+                d.payload().manifest_cid.to_string(),
+                d.payload().seq,
+                forever,
+            ),
+            AnySigned::NodeOffer(o) => (
+                "d402.nodeOffer",
+                String::new(),
+                o.payload().seq,
+                o.payload().expires_at_ms.get(),
+            ),
+            AnySigned::ValidatorOffer(o) => (
+                "d402.validatorOffer",
+                String::new(),
+                o.payload().seq,
+                o.payload().expires_at_ms.get(),
+            ),
             AnySigned::NamespaceProof(_)
             | AnySigned::ProviderRecord(_)
             | AnySigned::TaskIntent(_)
@@ -140,8 +166,15 @@ impl DirectoryService {
         let mut after = None;
         let mut theirs = std::collections::BTreeSet::new();
         for _ in 0..MAX_PAGES {
-            let request = Request::SyncDirectory { kinds: Vec::new(), after };
-            let Ok(Response::Directory { objects, next }) = self.network.request(peer, request).await else { return };
+            let request = Request::SyncDirectory {
+                kinds: Vec::new(),
+                after,
+            };
+            let Ok(Response::Directory { objects, next }) =
+                self.network.request(peer, request).await
+            else {
+                return;
+            };
             for object in objects {
                 if let Ok(any) = AnySigned::from_value(object.0.clone()) {
                     theirs.insert(any.cid());
@@ -153,8 +186,20 @@ impl DirectoryService {
                 None => break,
             }
         }
-        for page in self.missing_at(&theirs).await.chunks(usize::try_from(PAGE).unwrap_or(64)) {
-            let _unanswered = self.network.request(peer, Request::PutDirectory { objects: page.to_vec() }).await;
+        for page in self
+            .missing_at(&theirs)
+            .await
+            .chunks(usize::try_from(PAGE).unwrap_or(64))
+        {
+            let _unanswered = self
+                .network
+                .request(
+                    peer,
+                    Request::PutDirectory {
+                        objects: page.to_vec(),
+                    },
+                )
+                .await;
         }
     }
 
@@ -162,7 +207,12 @@ impl DirectoryService {
         let mut missing = Vec::new();
         for kind in KINDS {
             if let Ok(entries) = self.store.list(kind, self.clock.now_ms(), None, 512).await {
-                missing.extend(entries.into_iter().filter(|e| !theirs.contains(&e.cid)).map(|e| e.object));
+                missing.extend(
+                    entries
+                        .into_iter()
+                        .filter(|e| !theirs.contains(&e.cid))
+                        .map(|e| e.object),
+                );
             }
         }
         missing
@@ -170,28 +220,51 @@ impl DirectoryService {
 
     /// One page for a peer. The cursor is `kind:cid`.
     pub async fn page(&self, kinds: &[String], after: Option<String>) -> Response {
-        let wanted: Vec<&str> =
-            KINDS.into_iter().filter(|k| kinds.is_empty() || kinds.iter().any(|w| w == k)).collect();
+        let wanted: Vec<&str> = KINDS
+            .into_iter()
+            .filter(|k| kinds.is_empty() || kinds.iter().any(|w| w == k))
+            .collect();
         let (start, mut cursor) = match after.as_deref().and_then(|a| a.split_once(':')) {
-            Some((kind, cid)) => (wanted.iter().position(|k| *k == kind).unwrap_or(wanted.len()), cid.parse::<Cid>().ok()),
+            Some((kind, cid)) => (
+                wanted
+                    .iter()
+                    .position(|k| *k == kind)
+                    .unwrap_or(wanted.len()),
+                cid.parse::<Cid>().ok(),
+            ),
             None => (0, None),
         };
         for kind in wanted.iter().skip(start) {
-            let Ok(entries) = self.store.list(kind, self.clock.now_ms(), cursor, PAGE).await else {
-                return Response::Refused { reason: Refusal::Busy };
+            let Ok(entries) = self
+                .store
+                .list(kind, self.clock.now_ms(), cursor, PAGE)
+                .await
+            else {
+                return Response::Refused {
+                    reason: Refusal::Busy,
+                };
             };
             cursor = None;
             if let Some(last) = entries.last() {
                 let next = Some(format!("{kind}:{}", last.cid));
-                return Response::Directory { objects: entries.into_iter().map(|e| e.object).collect(), next };
+                return Response::Directory {
+                    objects: entries.into_iter().map(|e| e.object).collect(),
+                    next,
+                };
             }
         }
-        Response::Directory { objects: Vec::new(), next: None }
+        Response::Directory {
+            objects: Vec::new(),
+            next: None,
+        }
     }
 
     /// Objects a peer puts; those that verify are kept.
     pub async fn put(&self, objects: Vec<RawEnvelope>) -> Response {
-        for object in objects.into_iter().take(usize::try_from(PAGE).unwrap_or(64)) {
+        for object in objects
+            .into_iter()
+            .take(usize::try_from(PAGE).unwrap_or(64))
+        {
             let raw = object.clone();
             if let Ok(true) = self.import(object).await
                 && let Some(topic) = topic_of(&raw)

@@ -50,14 +50,19 @@ pub async fn serve(mut inbox: Inbox, roles: Roles, stop: CancellationToken) {
             Some(Inbound::Gossip(gossip)) => {
                 let (roles, judging) = (roles.clone(), Arc::clone(&judging));
                 tokio::spawn(async move {
-                    let Ok(_place) = judging.acquire_owned().await else { return };
+                    let Ok(_place) = judging.acquire_owned().await else {
+                        return;
+                    };
                     judge(&roles, gossip).await;
                 });
             }
             Some(Inbound::Peer(PeerEvent::Connected { peer, .. })) => {
                 let roles = roles.clone();
                 tokio::spawn(async move {
-                    let peer = NodeAddress { node_id: peer.to_string(), addresses: Vec::new() };
+                    let peer = NodeAddress {
+                        node_id: peer.to_string(),
+                        addresses: Vec::new(),
+                    };
                     roles.directory.sync_with(&peer).await;
                 });
             }
@@ -72,7 +77,9 @@ async fn answer(roles: Roles, request: InboundRequest) {
         Ok(message) => roles.dispatch(&from, message).await,
         Err(error) => {
             tracing::debug!(%from, %error, "not a message");
-            Response::Refused { reason: Refusal::Malformed }
+            Response::Refused {
+                reason: Refusal::Malformed,
+            }
         }
     };
     let bytes = d402_wire::encode(&response).unwrap_or_default();
@@ -86,11 +93,15 @@ impl Roles {
     /// answers.
     pub async fn dispatch(&self, from: &str, request: Request) -> Response {
         let request = match request {
-            Request::SyncDirectory { kinds, after } => return self.directory.page(&kinds, after).await,
+            Request::SyncDirectory { kinds, after } => {
+                return self.directory.page(&kinds, after).await;
+            }
             Request::PutDirectory { objects } => return self.directory.put(objects).await,
             other => other,
         };
-        let mut answer = Response::Refused { reason: Refusal::NotMyRole };
+        let mut answer = Response::Refused {
+            reason: Refusal::NotMyRole,
+        };
         if let Some(gateway) = &self.gateway
             && let Some(response) = gateway.handle(from, request.clone()).await
         {
@@ -111,7 +122,12 @@ impl Roles {
 /// Of two answers the one that is no refusal; of two refusals the one that says more.
 fn better(one: Response, other: Response) -> Response {
     match (&one, &other) {
-        (Response::Refused { reason: Refusal::NotMyRole }, _) => other,
+        (
+            Response::Refused {
+                reason: Refusal::NotMyRole,
+            },
+            _,
+        ) => other,
         (Response::Refused { .. }, Response::Refused { .. }) => one,
         (Response::Refused { .. }, _) => other,
         _ => one,
@@ -140,18 +156,27 @@ async fn judge(roles: &Roles, gossip: InboundGossip) {
 async fn judge_object(roles: &Roles, topic: Topic, object: RawEnvelope) -> Verdict {
     match topic {
         Topic::Registrations | Topic::Deprecations | Topic::NodeOffers | Topic::ValidatorOffers => {
-            let kind = object.0.get("payloadType").and_then(|k| k.as_str()).unwrap_or_default();
+            let kind = object
+                .0
+                .get("payloadType")
+                .and_then(|k| k.as_str())
+                .unwrap_or_default();
             if !KINDS.contains(&kind) {
                 return Verdict::Reject;
             }
             match roles.directory.import(object).await {
                 Ok(true) => Verdict::Accept,
-                Ok(false) | Err(super::Import::Expired | super::Import::Quota | super::Import::Store(_)) => Verdict::Ignore,
+                Ok(false)
+                | Err(super::Import::Expired | super::Import::Quota | super::Import::Store(_)) => {
+                    Verdict::Ignore
+                }
                 Err(_) => Verdict::Reject,
             }
         }
         Topic::TaskAnnouncements => {
-            let Ok(task) = Signed::<TaskAnnouncement>::from_value(object.0) else { return Verdict::Reject };
+            let Ok(task) = Signed::<TaskAnnouncement>::from_value(object.0) else {
+                return Verdict::Reject;
+            };
             if let Some(worker) = roles.worker.clone() {
                 tokio::spawn(async move { worker.announced(&task).await });
             }
@@ -163,5 +188,9 @@ async fn judge_object(roles: &Roles, topic: Topic, object: RawEnvelope) -> Verdi
 }
 
 fn accept_if(verifies: bool) -> Verdict {
-    if verifies { Verdict::Accept } else { Verdict::Reject }
+    if verifies {
+        Verdict::Accept
+    } else {
+        Verdict::Reject
+    }
 }

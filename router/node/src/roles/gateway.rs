@@ -15,7 +15,10 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
     let key = keys::load_or_create(&context.config.state_dir.join("keys/gateway.key"))?;
     let secret = keys::load_or_create(&context.config.state_dir.join("keys/challenge.key"))?;
     let rail: Arc<dyn Rail> = context.rail("gateway")?;
-    let config = EngineConfig { key, instance: context.market.network().local_peer().to_string() };
+    let config = EngineConfig {
+        key,
+        instance: context.market.network().local_peer().to_string(),
+    };
     let ports = Ports {
         store: context.store.tasks(),
         blobs: context.store.blobs(),
@@ -27,11 +30,18 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
     let (engine, driver) = Engine::new(config, ports, context.stop.clone());
     context.tasks.spawn(async move { Ok(driver.run().await?) });
     let section = context.config.gateway.clone();
-    let listen = section.http.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7401)));
-    let io = |source| NodeError::Io { what: "HTTP address cannot be bound", source };
+    let listen = section
+        .http
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7401)));
+    let io = |source| NodeError::Io {
+        what: "HTTP address cannot be bound",
+        source,
+    };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(io)?;
     let bound = listener.local_addr().map_err(io)?;
-    let url = section.public_url.unwrap_or_else(|| format!("http://{bound}"));
+    let url = section
+        .public_url
+        .unwrap_or_else(|| format!("http://{bound}"));
     let http = HttpConfig::new(section.policy, secret.to_bytes(), url.clone());
     let app = router(HttpState::new(engine.clone(), http));
     let stop = context.stop.clone();
@@ -40,7 +50,10 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
         axum::serve(listener, service)
             .with_graceful_shutdown(async move { stop.cancelled().await })
             .await
-            .map_err(|source| NodeError::Io { what: "HTTP server failed", source })
+            .map_err(|source| NodeError::Io {
+                what: "HTTP server failed",
+                source,
+            })
     });
     Ok((engine, url))
 }

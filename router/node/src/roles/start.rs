@@ -96,7 +96,10 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn rail(&self, role: &'static str) -> Result<Arc<SimulatedRail>, ConfigError> {
-        self.rail.clone().ok_or(ConfigError::Missing { role, field: "simulated-rpc" })
+        self.rail.clone().ok_or(ConfigError::Missing {
+            role,
+            field: "simulated-rpc",
+        })
     }
 }
 
@@ -104,21 +107,33 @@ impl Context {
 ///
 /// # Errors
 /// [`NodeError`].
-pub async fn run(config: NodeConfig, stop: CancellationToken, ready: impl FnOnce(&Ready)) -> Result<(), NodeError> {
-    std::fs::create_dir_all(&config.state_dir)
-        .map_err(|source| NodeError::Io { what: "state directory cannot be made", source })?;
+pub async fn run(
+    config: NodeConfig,
+    stop: CancellationToken,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), NodeError> {
+    std::fs::create_dir_all(&config.state_dir).map_err(|source| NodeError::Io {
+        what: "state directory cannot be made",
+        source,
+    })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut tasks = JoinSet::new();
     let simulated_rpc = start_simchain(&config, &clock, &stop, &mut tasks).await?;
     let (network, inbox) = start_network(&config).await?;
     let market = Arc::new(P2pMarket::new(Arc::clone(&network)));
-    let location = config.database.clone().unwrap_or_else(|| config.state_dir.join("store").display().to_string());
+    let location = config
+        .database
+        .clone()
+        .unwrap_or_else(|| config.state_dir.join("store").display().to_string());
     let store = Store::open(&location).await?;
     let directory = DirectoryService::new(store.directory(), market.clone(), Arc::clone(&clock));
     let rail = match simulated_rpc.as_deref() {
-        Some(url) => Some(Arc::new(SimulatedRail::new(
-            SimClient::new(url).map_err(|_| ConfigError::Setting { field: "simulated-rpc", got: url.to_owned() })?,
-        ))),
+        Some(url) => Some(Arc::new(SimulatedRail::new(SimClient::new(url).map_err(
+            |_| ConfigError::Setting {
+                field: "simulated-rpc",
+                got: url.to_owned(),
+            },
+        )?))),
         None => None,
     };
     let mut context = Context {
@@ -133,12 +148,19 @@ pub async fn run(config: NodeConfig, stop: CancellationToken, ready: impl FnOnce
         tasks,
     };
     let (roles, http) = start_roles(&mut context).await?;
-    context.tasks.spawn(inbound(serve(inbox, roles.clone(), stop.clone())));
+    context
+        .tasks
+        .spawn(inbound(serve(inbox, roles.clone(), stop.clone())));
     import_files(&context).await?;
     spawn_sync(&mut context);
     let told = Ready {
         node_id: network.own_address().peer().to_string(),
-        addresses: network.own_address().to_multiaddrs().iter().map(ToString::to_string).collect(),
+        addresses: network
+            .own_address()
+            .to_multiaddrs()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         http,
         simulated_rpc,
     };
@@ -160,7 +182,10 @@ async fn inbound(serving: impl Future<Output = ()>) -> Result<(), NodeError> {
 }
 
 /// Until the stop, or the first role that fails.
-async fn wait(tasks: &mut JoinSet<Result<(), NodeError>>, stop: &CancellationToken) -> Result<(), NodeError> {
+async fn wait(
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+    stop: &CancellationToken,
+) -> Result<(), NodeError> {
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -184,13 +209,25 @@ async fn start_roles(context: &mut Context) -> Result<(Roles, Option<String>), N
         let (engine, url) = gateway::start(context).await?;
         (gateway, http) = (Some(engine), Some(url));
     }
-    let worker = if context.config.has(Role::Worker) { Some(worker::start(context)?) } else { None };
+    let worker = if context.config.has(Role::Worker) {
+        Some(worker::start(context)?)
+    } else {
+        None
+    };
     let validator = if context.config.has(Role::Validator) {
         Some(ValidatorFront::start(context).await?)
     } else {
         None
     };
-    Ok((Roles { directory: context.directory.clone(), gateway, worker, validator }, http))
+    Ok((
+        Roles {
+            directory: context.directory.clone(),
+            gateway,
+            worker,
+            validator,
+        },
+        http,
+    ))
 }
 
 async fn start_simchain(
@@ -202,9 +239,16 @@ async fn start_simchain(
     if !config.has(Role::Simchain) {
         return Ok(config.simulated_rpc.clone());
     }
-    let listen = config.simchain.listen.unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 7402)));
+    let listen = config
+        .simchain
+        .listen
+        .unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 7402)));
     let options = Options {
-        clock: if config.simchain.faults { ClockMode::Virtual } else { ClockMode::Real },
+        clock: if config.simchain.faults {
+            ClockMode::Virtual
+        } else {
+            ClockMode::Real
+        },
         allow_faucet: config.simchain.faucet,
         allow_faults: config.simchain.faults,
     };
@@ -212,16 +256,31 @@ async fn start_simchain(
     let (clock, stop) = (Arc::clone(clock), stop.clone());
     tasks.spawn(async move {
         let until = async move { stop.cancelled().await };
-        run_simchain(listen, location, options, clock, until).await.map_err(|e| NodeError::Simchain(Box::new(e)))
+        run_simchain(listen, location, options, clock, until)
+            .await
+            .map_err(|e| NodeError::Simchain(Box::new(e)))
     });
-    Ok(Some(config.simulated_rpc.clone().unwrap_or_else(|| format!("http://{listen}"))))
+    Ok(Some(
+        config
+            .simulated_rpc
+            .clone()
+            .unwrap_or_else(|| format!("http://{listen}")),
+    ))
 }
 
-async fn start_network(config: &NodeConfig) -> Result<(Arc<dyn Network>, d402_p2p::Inbox), NodeError> {
-    let failed = |what, source: Box<dyn std::error::Error + Send + Sync>| NodeError::Network { what, source };
+async fn start_network(
+    config: &NodeConfig,
+) -> Result<(Arc<dyn Network>, d402_p2p::Inbox), NodeError> {
+    let failed = |what, source: Box<dyn std::error::Error + Send + Sync>| NodeError::Network {
+        what,
+        source,
+    };
     let identity = NodeIdentity::load_or_create(&config.state_dir)
         .map_err(|e| failed("node key", Box::new(e)))?;
-    let mut network = NetworkConfig { peerstore: Some(config.state_dir.join("peers.json")), ..NetworkConfig::default() };
+    let mut network = NetworkConfig {
+        peerstore: Some(config.state_dir.join("peers.json")),
+        ..NetworkConfig::default()
+    };
     for address in &config.listen {
         network.listen.push(setting("listen", address)?);
     }
@@ -229,11 +288,13 @@ async fn start_network(config: &NodeConfig) -> Result<(Arc<dyn Network>, d402_p2
         network.advertise.push(setting("advertise", address)?);
     }
     for address in &config.bootstrap {
-        let peer = PeerAddress::parse_multiaddr(address).map_err(|e| failed("bootstrap address", Box::new(e)))?;
+        let peer = PeerAddress::parse_multiaddr(address)
+            .map_err(|e| failed("bootstrap address", Box::new(e)))?;
         network.bootstrap.push(peer);
     }
-    let (network, inbox) =
-        Libp2pNetwork::start(identity, network).await.map_err(|e| failed("start", Box::new(e)))?;
+    let (network, inbox) = Libp2pNetwork::start(identity, network)
+        .await
+        .map_err(|e| failed("start", Box::new(e)))?;
     Ok((Arc::new(network), inbox))
 }
 
@@ -250,9 +311,16 @@ async fn import_files(context: &Context) -> Result<(), NodeError> {
 }
 
 fn read_objects(path: &Path) -> Result<Vec<RawEnvelope>, NodeError> {
-    let bytes = std::fs::read(path).map_err(|source| NodeError::Io { what: "import file cannot be read", source })?;
-    let value = d402_objects::strict::parse_value(&bytes, 16 * 1024 * 1024)
-        .map_err(|_| ConfigError::Setting { field: "import", got: path.display().to_string() })?;
+    let bytes = std::fs::read(path).map_err(|source| NodeError::Io {
+        what: "import file cannot be read",
+        source,
+    })?;
+    let value = d402_objects::strict::parse_value(&bytes, 16 * 1024 * 1024).map_err(|_| {
+        ConfigError::Setting {
+            field: "import",
+            got: path.display().to_string(),
+        }
+    })?;
     Ok(match value {
         serde_json::Value::Array(items) => items.into_iter().map(RawEnvelope).collect(),
         one => vec![RawEnvelope(one)],
@@ -286,8 +354,13 @@ fn spawn_sync(context: &mut Context) {
 }
 
 fn write_ready(config: &NodeConfig, ready: &Ready) -> Result<(), NodeError> {
-    let Some(path) = &config.ready_file else { return Ok(()) };
-    let io = |source| NodeError::Io { what: "ready file cannot be written", source };
+    let Some(path) = &config.ready_file else {
+        return Ok(());
+    };
+    let io = |source| NodeError::Io {
+        what: "ready file cannot be written",
+        source,
+    };
     let text = serde_json::to_vec(ready).unwrap_or_default();
     // Written aside and renamed: whoever sees the file sees all of it.
     let aside = path.with_extension("part");

@@ -53,8 +53,14 @@ impl ValidatorFront {
             child: Arc::new(tokio::sync::Mutex::new(Some(child))),
         };
         let market = port(&context.market);
-        let hello = ToBridge::Hello { front: market.local() };
-        let pump = Pump { front: front.clone(), market, directory: context.directory.clone() };
+        let hello = ToBridge::Hello {
+            front: market.local(),
+        };
+        let pump = Pump {
+            front: front.clone(),
+            market,
+            directory: context.directory.clone(),
+        };
         let stop = context.stop.clone();
         context.tasks.spawn(async move {
             tokio::select! {
@@ -63,23 +69,41 @@ impl ValidatorFront {
             }
         });
         if front.to_bridge.send(hello).await.is_err() {
-            return Err(NodeError::RoleEnded { role: "validator bridge" });
+            return Err(NodeError::RoleEnded {
+                role: "validator bridge",
+            });
         }
         Ok(front)
     }
 
     /// Asks the bridge.
     pub async fn handle(&self, from: &str, request: Request) -> Response {
-        let busy = Response::Refused { reason: Refusal::Busy };
+        let busy = Response::Refused {
+            reason: Refusal::Busy,
+        };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, answer);
-        let frame = ToBridge::Inbound { id, from: from.to_owned(), request };
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, answer);
+        let frame = ToBridge::Inbound {
+            id,
+            from: from.to_owned(),
+            request,
+        };
         let response = match self.to_bridge.try_send(frame) {
-            Ok(()) => tokio::time::timeout(ANSWER_MS, answered).await.ok().and_then(Result::ok).unwrap_or(busy),
+            Ok(()) => tokio::time::timeout(ANSWER_MS, answered)
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .unwrap_or(busy),
             Err(_full) => busy,
         };
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
         response
     }
 
@@ -100,11 +124,15 @@ struct Pump {
 
 impl Pump {
     async fn run(self, stream: UnixStream, mut frames: mpsc::Receiver<ToBridge>) {
-        let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME_BYTES).new_codec();
+        let codec = LengthDelimitedCodec::builder()
+            .max_frame_length(MAX_FRAME_BYTES)
+            .new_codec();
         let (mut sink, mut source) = Framed::new(stream, codec).split::<Bytes>();
         let writer = async {
             while let Some(frame) = frames.recv().await {
-                let Ok(bytes) = d402_wire::encode(&frame) else { continue };
+                let Ok(bytes) = d402_wire::encode(&frame) else {
+                    continue;
+                };
                 if sink.send(Bytes::from(bytes)).await.is_err() {
                     return;
                 }
@@ -131,13 +159,20 @@ impl Pump {
     async fn take(&self, frame: FromBridge, sending: &Arc<tokio::sync::Semaphore>) {
         match frame {
             FromBridge::Reply { id, response } => {
-                let waiting = self.front.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                let waiting = self
+                    .front
+                    .waiting
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&id);
                 if let Some(answer) = waiting {
                     let _nobody = answer.send(response);
                 }
             }
             FromBridge::Send { to, request } => {
-                let Ok(place) = Arc::clone(sending).acquire_owned().await else { return };
+                let Ok(place) = Arc::clone(sending).acquire_owned().await else {
+                    return;
+                };
                 let market = Arc::clone(&self.market);
                 tokio::spawn(async move {
                     if let Err(error) = market.request(&to, request).await {
@@ -157,20 +192,53 @@ impl Pump {
 
 fn spawn_bridge(context: &Context, socket: &Path) -> Result<Child, NodeError> {
     let section = &context.config.validator;
-    let missing = |field| ConfigError::Missing { role: "validator", field };
+    let missing = |field| ConfigError::Missing {
+        role: "validator",
+        field,
+    };
     let mut table = toml::Table::new();
-    let mut text = |key: &str, value: String| table.insert(key.to_owned(), toml::Value::String(value));
-    text("state-dir", context.config.state_dir.join("bridge").display().to_string());
+    let mut text =
+        |key: &str, value: String| table.insert(key.to_owned(), toml::Value::String(value));
+    text(
+        "state-dir",
+        context
+            .config
+            .state_dir
+            .join("bridge")
+            .display()
+            .to_string(),
+    );
     text("socket", socket.display().to_string());
-    text("simulated-rpc", context.simulated_rpc.clone().ok_or(missing("simulated-rpc"))?);
-    text("payout", section.payout.clone().ok_or(missing("validator.payout"))?);
+    text(
+        "simulated-rpc",
+        context
+            .simulated_rpc
+            .clone()
+            .ok_or(missing("simulated-rpc"))?,
+    );
+    text(
+        "payout",
+        section.payout.clone().ok_or(missing("validator.payout"))?,
+    );
     text("fee", section.fee.clone().ok_or(missing("validator.fee"))?);
-    text("misbehaviour", section.misbehaviour.clone().unwrap_or_else(|| "none".to_owned()));
-    let hosts = section.allow_hosts.iter().cloned().map(toml::Value::String).collect();
+    text(
+        "misbehaviour",
+        section
+            .misbehaviour
+            .clone()
+            .unwrap_or_else(|| "none".to_owned()),
+    );
+    let hosts = section
+        .allow_hosts
+        .iter()
+        .cloned()
+        .map(toml::Value::String)
+        .collect();
     table.insert("allow-hosts".to_owned(), toml::Value::Array(hosts));
     let path = context.config.state_dir.join("bridge.toml");
     let io = |what| move |source| NodeError::Io { what, source };
-    std::fs::write(&path, table.to_string()).map_err(io("bridge configuration cannot be written"))?;
+    std::fs::write(&path, table.to_string())
+        .map_err(io("bridge configuration cannot be written"))?;
     let program = match &section.program {
         Some(program) => program.clone(),
         None => beside_us("d402-validator").map_err(io("own program is not known"))?,
@@ -198,8 +266,10 @@ async fn connect(socket: &Path) -> Result<UnixStream, NodeError> {
             }
         }
     };
-    tokio::time::timeout(START, attempt).await.map_err(|_| NodeError::Io {
-        what: "validator bridge did not open its socket",
-        source: std::io::ErrorKind::TimedOut.into(),
-    })
+    tokio::time::timeout(START, attempt)
+        .await
+        .map_err(|_| NodeError::Io {
+            what: "validator bridge did not open its socket",
+            source: std::io::ErrorKind::TimedOut.into(),
+        })
 }

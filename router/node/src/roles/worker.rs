@@ -21,15 +21,19 @@ pub(super) fn start(context: &mut Context) -> Result<Worker, NodeError> {
     let key = keys::load_or_create(&context.config.state_dir.join("keys/worker.key"))?;
     let max_running = section.max_running.unwrap_or(DEFAULT_RUNNING);
     let behaviour = match &section.behaviour {
-        Some(text) => Behaviour::parse(text)
-            .map_err(|got| ConfigError::Setting { field: "worker.behaviour", got })?,
+        Some(text) => Behaviour::parse(text).map_err(|got| ConfigError::Setting {
+            field: "worker.behaviour",
+            got,
+        })?,
         None => Behaviour::Honest,
     };
     if behaviour != Behaviour::Honest {
         tracing::error!(?behaviour, "THIS WORKER IS TOLD TO MISBEHAVE");
     }
-    let mut sandbox = SandboxConfig::current_exe()
-        .map_err(|source| NodeError::Io { what: "own program is not known", source })?;
+    let mut sandbox = SandboxConfig::current_exe().map_err(|source| NodeError::Io {
+        what: "own program is not known",
+        source,
+    })?;
     sandbox.max_children = max_running;
     sandbox.allow_hosts.clone_from(&section.allow_hosts);
     let policy = BidPolicy {
@@ -45,13 +49,26 @@ pub(super) fn start(context: &mut Context) -> Result<Worker, NodeError> {
         rail,
         clock: Arc::clone(&context.clock),
     };
-    Ok(Worker::new(WorkerConfig { key, policy, sandbox: Sandbox::new(sandbox), behaviour }, ports))
+    Ok(Worker::new(
+        WorkerConfig {
+            key,
+            policy,
+            sandbox: Sandbox::new(sandbox),
+            behaviour,
+        },
+        ports,
+    ))
 }
 
-fn parse_map<K, V>(field: &'static str, map: &BTreeMap<String, String>) -> Result<BTreeMap<K, V>, ConfigError>
+fn parse_map<K, V>(
+    field: &'static str,
+    map: &BTreeMap<String, String>,
+) -> Result<BTreeMap<K, V>, ConfigError>
 where
     K: std::str::FromStr + Ord,
     V: std::str::FromStr,
 {
-    map.iter().map(|(k, v)| Ok((setting(field, k)?, setting(field, v)?))).collect()
+    map.iter()
+        .map(|(k, v)| Ok((setting(field, k)?, setting(field, v)?)))
+        .collect()
 }

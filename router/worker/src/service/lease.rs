@@ -41,8 +41,12 @@ impl Worker {
             return Err(Refusal::Busy);
         }
         let accept = self.accept(&lease).ok_or(Refusal::Malformed)?;
-        let job = Job::new(&dossier, lease, set, accept.clone()).map_err(|_| Refusal::TermsMismatch)?;
-        let gateway = lock(&self.shared.bids).iter().find(|(id, _)| *id == task_id).map(|(_, to)| to.clone());
+        let job =
+            Job::new(&dossier, lease, set, accept.clone()).map_err(|_| Refusal::TermsMismatch)?;
+        let gateway = lock(&self.shared.bids)
+            .iter()
+            .find(|(id, _)| *id == task_id)
+            .map(|(_, to)| to.clone());
         let case = Arc::new(Case {
             job: Mutex::new(job),
             payday: Mutex::new(Payday::default()),
@@ -62,8 +66,16 @@ impl Worker {
             return Err(Refusal::TermsMismatch);
         }
         let capability = &dossier.manifest().capability_id;
-        let price = config.policy.prices.get(capability).ok_or(Refusal::Policy)?;
-        let wallet = config.policy.payouts.get(&lease.network).ok_or(Refusal::Policy)?;
+        let price = config
+            .policy
+            .prices
+            .get(capability)
+            .ok_or(Refusal::Policy)?;
+        let wallet = config
+            .policy
+            .payouts
+            .get(&lease.network)
+            .ok_or(Refusal::Policy)?;
         if lease.price < *price || lease.payout.address != *wallet {
             return Err(Refusal::Policy);
         }
@@ -95,7 +107,10 @@ impl Worker {
         if cases.len() >= MAX_CASES {
             cases.retain(|_, case| {
                 let refund_after = lock(&case.job).dossier().times().refund_after_s.0;
-                u64::try_from(refund_after).unwrap_or(0).saturating_mul(1_000) > now_ms
+                u64::try_from(refund_after)
+                    .unwrap_or(0)
+                    .saturating_mul(1_000)
+                    > now_ms
             });
         }
         if cases.len() >= MAX_CASES {
@@ -107,7 +122,9 @@ impl Worker {
 }
 
 fn object(accept: &Signed<LeaseAccept>) -> Response {
-    Response::Object { object: RawEnvelope(accept.to_value()) }
+    Response::Object {
+        object: RawEnvelope(accept.to_value()),
+    }
 }
 
 /// Where a validator of the task is reached.

@@ -14,23 +14,33 @@ use crate::payday::GATEWAY_FIRST_MS;
 
 impl Worker {
     fn now_s(&self) -> UnixSeconds {
-        UnixSeconds(i64::try_from(self.now_ms().checked_div(1_000).unwrap_or(0)).unwrap_or(i64::MAX))
+        UnixSeconds(
+            i64::try_from(self.now_ms().checked_div(1_000).unwrap_or(0)).unwrap_or(i64::MAX),
+        )
     }
 
     /// Output bytes against a receipt that pays this worker's claim (threat #15).
-    pub(super) async fn output_asked(&self, task_id: Cid, cid: Cid, receipt: &SignedReceipt) -> Result<Response, Refusal> {
+    pub(super) async fn output_asked(
+        &self,
+        task_id: Cid,
+        cid: Cid,
+        receipt: &SignedReceipt,
+    ) -> Result<Response, Refusal> {
         let case = self.case(&task_id).ok_or(Refusal::UnknownTask)?;
         {
             let job = lock(&case.job);
             let (claim, _, _) = job.sealed().ok_or(Refusal::NoAccess)?;
-            verify_output_release(job.dossier(), receipt, claim, job.lease(), self.now_s()).map_err(|_| Refusal::NoAccess)?;
+            verify_output_release(job.dossier(), receipt, claim, job.lease(), self.now_s())
+                .map_err(|_| Refusal::NoAccess)?;
             let payload = claim.payload();
             if payload.output.cid != cid && !payload.evidence.iter().any(|e| e.cid == cid) {
                 return Err(Refusal::NoAccess);
             }
         }
         match self.shared.ports.blobs.get(cid).await {
-            Ok(Some(bytes)) => Ok(Response::Content { blob: Blob::of(&bytes) }),
+            Ok(Some(bytes)) => Ok(Response::Content {
+                blob: Blob::of(&bytes),
+            }),
             Ok(None) => Err(Refusal::NoAccess),
             Err(_) => Err(Refusal::Busy),
         }
@@ -38,7 +48,9 @@ impl Worker {
 
     /// A validator's settlement signature. With enough of them the worker can settle by itself.
     pub(super) fn signature_noticed(&self, task_id: Cid, carrier: &SignedReceipt) -> Response {
-        let Some(case) = self.case(&task_id) else { return refused(Refusal::UnknownTask) };
+        let Some(case) = self.case(&task_id) else {
+            return refused(Refusal::UnknownTask);
+        };
         let dossier = lock(&case.job).dossier().clone();
         let complete = lock(&case.payday).signature_seen(&dossier, carrier, self.now_s());
         if let Some(receipt) = complete {

@@ -29,7 +29,11 @@ impl Worker {
         }
         while !lock(&case.job).is_over(self.now_ms()) {
             let wait = lock(&case.job).wake_at_ms().saturating_sub(self.now_ms());
-            let _woken = tokio::time::timeout(Duration::from_millis(wait.clamp(5, 1_000)), case.wake.notified()).await;
+            let _woken = tokio::time::timeout(
+                Duration::from_millis(wait.clamp(5, 1_000)),
+                case.wake.notified(),
+            )
+            .await;
             let effects = lock(&case.job).tick(self.now_ms());
             self.execute(&case, effects).await;
         }
@@ -39,7 +43,11 @@ impl Worker {
     async fn produce(&self, case: &Arc<Case>) -> Option<Product> {
         let dossier = lock(&case.job).dossier().clone();
         let input = input_document(&dossier).ok()?;
-        let work = Work { capability_id: dossier.manifest().capability_id.to_string(), input, ..Work::default() };
+        let work = Work {
+            capability_id: dossier.manifest().capability_id.to_string(),
+            input,
+            ..Work::default()
+        };
         let behaviour = self.shared.config.behaviour;
         let produced = match self.shared.config.sandbox.execute(work).await {
             Ok(Execution::Done(produced)) => *produced,
@@ -91,7 +99,9 @@ impl Worker {
             let job = lock(&case.job);
             (job.dossier().task_id(), job.lease().cid())
         };
-        let Some(gateway) = case.gateway.clone() else { return };
+        let Some(gateway) = case.gateway.clone() else {
+            return;
+        };
         let request = Request::ReturnLease { task_id, lease_cid };
         if let Err(error) = self.shared.ports.network.request(&gateway, request).await {
             tracing::debug!(%error, "lease not given back");
@@ -104,13 +114,27 @@ impl Worker {
 
     async fn send(&self, case: &Arc<Case>, effect: JobEffect) {
         let (JobEffect::SendCommit { set_index } | JobEffect::SendReveal { set_index }) = effect;
-        let Some((to, request)) = self.message(case, &effect) else { return };
-        let answer = self.shared.ports.network.request(&to, request.clone()).await;
+        let Some((to, request)) = self.message(case, &effect) else {
+            return;
+        };
+        let answer = self
+            .shared
+            .ports
+            .network
+            .request(&to, request.clone())
+            .await;
         match answer {
-            Ok(Response::Refused { reason: Refusal::UnknownTask }) => {
+            Ok(Response::Refused {
+                reason: Refusal::UnknownTask,
+            }) => {
                 // The gateway has not told it, or never will (threat #13): tell it ourselves, then ask again.
                 let dossier = Box::new(RawDossier::of(lock(&case.job).dossier()));
-                let opened = self.shared.ports.network.request(&to, Request::OpenTask { dossier }).await;
+                let opened = self
+                    .shared
+                    .ports
+                    .network
+                    .request(&to, Request::OpenTask { dossier })
+                    .await;
                 if let Ok(Response::Accepted) = opened
                     && let Ok(answer) = self.shared.ports.network.request(&to, request).await
                 {
@@ -152,13 +176,17 @@ impl Worker {
     fn answered(&self, case: &Arc<Case>, set_index: u8, answer: Response) {
         match answer {
             Response::Object { object } => {
-                let commit = lock(&case.job).sealed().map(|(_, commit, _)| commit.clone());
+                let commit = lock(&case.job)
+                    .sealed()
+                    .map(|(_, commit, _)| commit.clone());
                 if let (Some(commit), Ok(ack)) = (commit, Signed::from_value(object.0)) {
                     self.ack_arrived(commit, ack);
                 }
             }
             Response::Accepted => lock(&case.job).reveal_taken(set_index),
-            Response::Refused { reason } => tracing::debug!(set_index, ?reason, "validator refused"),
+            Response::Refused { reason } => {
+                tracing::debug!(set_index, ?reason, "validator refused")
+            }
             Response::Directory { .. }
             | Response::Inventory { .. }
             | Response::Missing { .. }
@@ -170,7 +198,9 @@ impl Worker {
 
     /// An ack came, as an answer or as a notice.
     pub(super) fn ack_arrived(&self, commit: Signed<ClaimCommit>, ack: Signed<CommitAck>) {
-        let Some(case) = self.case(&ack.payload().task_id) else { return };
+        let Some(case) = self.case(&ack.payload().task_id) else {
+            return;
+        };
         let effects = lock(&case.job).ack_seen(commit, ack, self.now_ms());
         if effects.is_empty() {
             return;

@@ -6,9 +6,17 @@ use crate::derive::{Mode, Undecided, final_quorum};
 #[test]
 fn the_final_quorum_is_that_of_the_spec() {
     // (m, n, q): the recommended sets have q = m.
-    for (m, n, q) in
-        [(1, 1, 1), (3, 4, 3), (4, 5, 4), (5, 7, 5), (2, 3, 3), (3, 5, 5), (2, 2, 2), (9, 16, 15), (16, 16, 16)]
-    {
+    for (m, n, q) in [
+        (1, 1, 1),
+        (3, 4, 3),
+        (4, 5, 4),
+        (5, 7, 5),
+        (2, 3, 3),
+        (3, 5, 5),
+        (2, 2, 2),
+        (9, 16, 15),
+        (16, 16, 16),
+    ] {
         assert_eq!(final_quorum(m, n), q, "{m} of {n}");
     }
 }
@@ -21,12 +29,18 @@ fn strangers_and_unknown_leases_count_for_nothing() {
     scene.acks(9, 50, &[(0, 2), (1, 2), (2, 2)]);
     let claim = scene.claim(lease, 50);
     scene.judge(claim, true, &[0, 1, 2]);
-    assert!(scene.rejected(SLOW), "two validators and two strangers acked");
+    assert!(
+        scene.rejected(SLOW),
+        "two validators and two strangers acked"
+    );
     scene.acks(lease, 50, &[(2, 1)]);
     assert_eq!(scene.winners(SLOW), [claim]);
     scene.inputs.receipts.clear();
     scene.judge(claim, true, &[0, 1, 4, 255]);
-    assert!(scene.rejected(SLOW), "two validators and two strangers accepted");
+    assert!(
+        scene.rejected(SLOW),
+        "two validators and two strangers accepted"
+    );
 }
 
 #[test]
@@ -84,8 +98,15 @@ fn threat_33_of_two_sets_with_m_backers_the_better_backed_stands_and_then_the_sm
         let mut scene = Scene::new(Mode::Quorum { agree: 1 }, 2, 3);
         let first = scene.lease_of_set(1, 1, 1, roots[0]);
         let second = scene.lease_of_set(1, 2, 1, roots[1]);
-        let claims = [scene.done(first, 50, &[0, 2]), scene.done(second, 60, &[1, 2])];
-        assert_eq!(scene.winners(SLOW), [claims[winner]], "an attempt costs one set");
+        let claims = [
+            scene.done(first, 50, &[0, 2]),
+            scene.done(second, 60, &[1, 2]),
+        ];
+        assert_eq!(
+            scene.winners(SLOW),
+            [claims[winner]],
+            "an attempt costs one set"
+        );
         scene.acks(second, 60, &[(0, 2)]);
         assert_eq!(scene.winners(SLOW), [claims[1]]);
     }

@@ -18,23 +18,52 @@ fn accepted_by(judges: &[u8]) -> Scene {
 #[test]
 fn the_m_lowest_set_indexes_behind_the_verdict_are_paid() {
     let rows = accepted_by(&[4, 3, 1, 0, 2]).rows(FAST);
-    assert_eq!(rows, [worker_row(1, 1_001), fee_row(0, 10), fee_row(1, 10), fee_row(2, 10)]);
+    assert_eq!(
+        rows,
+        [
+            worker_row(1, 1_001),
+            fee_row(0, 10),
+            fee_row(1, 10),
+            fee_row(2, 10)
+        ]
+    );
     let rows = accepted_by(&[4, 3, 1]).rows(FAST);
-    assert_eq!(rows, [worker_row(1, 1_001), fee_row(1, 10), fee_row(3, 10), fee_row(4, 10)]);
+    assert_eq!(
+        rows,
+        [
+            worker_row(1, 1_001),
+            fee_row(1, 10),
+            fee_row(3, 10),
+            fee_row(4, 10)
+        ]
+    );
 }
 
 #[test]
 fn a_dissenter_is_not_paid() {
     let mut scene = accepted_by(&[1, 2, 3, 4]);
     scene.judge(0, false, &[0]);
-    assert_eq!(scene.rows(FAST), [worker_row(1, 1_001), fee_row(1, 10), fee_row(2, 10), fee_row(3, 10)]);
+    assert_eq!(
+        scene.rows(FAST),
+        [
+            worker_row(1, 1_001),
+            fee_row(1, 10),
+            fee_row(2, 10),
+            fee_row(3, 10)
+        ]
+    );
 }
 
 #[test]
 fn the_receipts_named_are_those_of_the_paid_validators_by_cid() {
     let scene = accepted_by(&[4, 3, 1, 0, 2]);
-    let Derived::Paid { receipts, .. } = scene.derive(FAST) else { panic!("paid") };
-    let named: Vec<_> = receipts.iter().map(|at| scene.inputs.receipts[*at]).collect();
+    let Derived::Paid { receipts, .. } = scene.derive(FAST) else {
+        panic!("paid")
+    };
+    let named: Vec<_> = receipts
+        .iter()
+        .map(|at| scene.inputs.receipts[*at])
+        .collect();
     assert!(named.is_sorted_by_key(|receipt| receipt.cid));
     let mut signers: Vec<u8> = named.iter().map(|receipt| receipt.validator).collect();
     signers.sort_unstable();
@@ -49,10 +78,20 @@ fn of_two_verdicts_alike_by_one_validator_the_smaller_cid_is_named() {
         scene.inputs.receipts[0].cid = [first; 32];
         second.cid = [10 - first; 32];
         scene.inputs.receipts.push(second);
-        let Derived::Paid { receipts, .. } = scene.derive(FAST) else { panic!("paid") };
+        let Derived::Paid { receipts, .. } = scene.derive(FAST) else {
+            panic!("paid")
+        };
         assert_eq!(receipts.len(), 3);
-        assert!(receipts.iter().any(|at| scene.inputs.receipts[*at].cid == [1; 32]));
-        assert!(!receipts.iter().any(|at| scene.inputs.receipts[*at].cid == [9; 32]));
+        assert!(
+            receipts
+                .iter()
+                .any(|at| scene.inputs.receipts[*at].cid == [1; 32])
+        );
+        assert!(
+            !receipts
+                .iter()
+                .any(|at| scene.inputs.receipts[*at].cid == [9; 32])
+        );
     }
 }
 
@@ -81,7 +120,10 @@ fn a_validator_that_asks_nothing_has_no_row_and_takes_no_place() {
     let mut scene = accepted_by(&[0, 1, 2]);
     scene.cap = 20;
     scene.fees[1].fee = units(0);
-    assert_eq!(scene.rows(FAST), [worker_row(1, 1_001), fee_row(0, 10), fee_row(2, 10)]);
+    assert_eq!(
+        scene.rows(FAST),
+        [worker_row(1, 1_001), fee_row(0, 10), fee_row(2, 10)]
+    );
 }
 
 #[test]
@@ -117,14 +159,20 @@ fn rows_ascend_by_payee_whoever_it_is() {
 fn validators_with_one_payee_share_a_row() {
     let mut scene = accepted_by(&[0, 1, 2]);
     scene.fees[1].payee = payee(100);
-    assert_eq!(scene.rows(FAST), [worker_row(1, 1_001), fee_row(0, 20), fee_row(2, 10)]);
+    assert_eq!(
+        scene.rows(FAST),
+        [worker_row(1, 1_001), fee_row(0, 20), fee_row(2, 10)]
+    );
 }
 
 #[test]
 fn threat_58_a_payee_that_is_worker_and_validator_is_paid_as_worker_only() {
     let mut scene = accepted_by(&[0, 1, 2]);
     scene.fees[1].payee = payee(1);
-    assert_eq!(scene.rows(FAST), [worker_row(1, 1_001), fee_row(0, 10), fee_row(2, 10)]);
+    assert_eq!(
+        scene.rows(FAST),
+        [worker_row(1, 1_001), fee_row(0, 10), fee_row(2, 10)]
+    );
 }
 
 #[test]

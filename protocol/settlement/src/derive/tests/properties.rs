@@ -44,13 +44,18 @@ fn worlds() -> impl Strategy<Value = World> {
         (1u8..4).prop_map(|agree| Mode::Quorum { agree })
     ];
     let set = prop::sample::select(SETS.to_vec());
-    let lease = (1u8..3, 0u8..8, 0u8..6, any::<bool>()).prop_map(|(attempt, root, twice, good)| RawLease {
-        attempt,
-        root: u8::from(root == 0),
-        twice: twice == 0,
-        good,
-    });
-    let seen = (Just(vec![0u8, 1, 2, 3]).prop_shuffle(), any::<u8>(), 0usize..6);
+    let lease =
+        (1u8..3, 0u8..8, 0u8..6, any::<bool>()).prop_map(|(attempt, root, twice, good)| RawLease {
+            attempt,
+            root: u8::from(root == 0),
+            twice: twice == 0,
+            good,
+        });
+    let seen = (
+        Just(vec![0u8, 1, 2, 3]).prop_shuffle(),
+        any::<u8>(),
+        0usize..6,
+    );
     (
         mode,
         set,
@@ -60,17 +65,27 @@ fn worlds() -> impl Strategy<Value = World> {
         prop::collection::vec((0u8..7, 0u8..8, any::<bool>()), 0..10),
         prop::collection::vec(any::<u8>(), 8),
     )
-        .prop_map(|(mode, set, mut leases, seen, hostile_acks, hostile_verdicts, judged)| {
-            for (at, lease) in leases.iter_mut().enumerate() {
-                if mode == Mode::Single {
-                    // A set of single is one lease.
-                    lease.root = at as u8;
-                } else {
-                    lease.attempt = 1;
+        .prop_map(
+            |(mode, set, mut leases, seen, hostile_acks, hostile_verdicts, judged)| {
+                for (at, lease) in leases.iter_mut().enumerate() {
+                    if mode == Mode::Single {
+                        // A set of single is one lease.
+                        lease.root = at as u8;
+                    } else {
+                        lease.attempt = 1;
+                    }
                 }
-            }
-            World { mode, set, leases, seen, hostile_acks, hostile_verdicts, judged }
-        })
+                World {
+                    mode,
+                    set,
+                    leases,
+                    seen,
+                    hostile_acks,
+                    hostile_verdicts,
+                    judged,
+                }
+            },
+        )
 }
 
 /// The task, and what is honest in it.
@@ -95,7 +110,8 @@ impl World {
             for commit in commits {
                 scene.commit(lease, commit + at as u8);
                 let digest = if raw.good { b(9) } else { b(10 + at as u8) };
-                let claim = scene.claim_with(lease, commit + at as u8, b(commit + at as u8), digest);
+                let claim =
+                    scene.claim_with(lease, commit + at as u8, b(commit + at as u8), digest);
                 if raw.good {
                     good.insert(claim);
                 }
@@ -112,27 +128,50 @@ impl World {
         }
         // 1 of 1 has no hostile validator.
         scene.inputs.acks.retain(|ack| ack.validator < n);
-        scene.inputs.receipts.retain(|receipt| receipt.validator < n);
+        scene
+            .inputs
+            .receipts
+            .retain(|receipt| receipt.validator < n);
         let honest_acks = (0..m).flat_map(|v| self.honest_acks(v)).collect();
         let honest_verdicts = self.honest_verdicts(&scene, &good);
-        Built { scene, good, honest_acks, honest_verdicts }
+        Built {
+            scene,
+            good,
+            honest_acks,
+            honest_verdicts,
+        }
     }
 
     /// One ack per lease, ranks in order, under the first set it saw in the attempt.
     fn honest_acks(&self, validator: u8) -> Vec<Ack> {
         let (order, choice, count) = &self.seen[usize::from(validator)];
         let mut acks: Vec<Ack> = Vec::new();
-        for lease in order.iter().map(|at| usize::from(*at)).filter(|at| *at < self.leases.len()).take(*count) {
+        for lease in order
+            .iter()
+            .map(|at| usize::from(*at))
+            .filter(|at| *at < self.leases.len())
+            .take(*count)
+        {
             let raw = &self.leases[lease];
-            let of_attempt: Vec<&Ack> =
-                acks.iter().filter(|a| self.leases[a.lease].attempt == raw.attempt).collect();
-            if of_attempt.iter().any(|a| self.leases[a.lease].root != raw.root) {
+            let of_attempt: Vec<&Ack> = acks
+                .iter()
+                .filter(|a| self.leases[a.lease].attempt == raw.attempt)
+                .collect();
+            if of_attempt
+                .iter()
+                .any(|a| self.leases[a.lease].root != raw.root)
+            {
                 continue;
             }
             let rank = of_attempt.len() as u8 + 1;
             let second = raw.twice && choice >> lease & 1 == 1;
             let commit = b(if second { 150 } else { 50 } + lease as u8);
-            acks.push(Ack { validator, lease, commit, rank });
+            acks.push(Ack {
+                validator,
+                lease,
+                commit,
+                rank,
+            });
         }
         acks
     }
@@ -176,12 +215,16 @@ fn said(scene: &Scene, circumstances: Circumstances) -> Said {
     let receipts = |at: &[usize]| at.iter().map(|i| scene.inputs.receipts[*i].cid).collect();
     match scene.derive(circumstances) {
         Derived::Undecided(_) => Said::Undecided,
-        Derived::Paid { winners, receipts: named, rows } => {
-            Said::Paid(claims(&winners), receipts(&named), rows)
-        }
-        Derived::Rejected { judged, receipts: named, rows } => {
-            Said::Rejected(claims(&judged), receipts(&named), rows)
-        }
+        Derived::Paid {
+            winners,
+            receipts: named,
+            rows,
+        } => Said::Paid(claims(&winners), receipts(&named), rows),
+        Derived::Rejected {
+            judged,
+            receipts: named,
+            rows,
+        } => Said::Rejected(claims(&judged), receipts(&named), rows),
     }
 }
 
@@ -218,12 +261,18 @@ fn shuffled(scene: &Scene, seed: usize) -> Scene {
     other.inputs.acks.extend(acks.iter().step_by(2));
     other.inputs.commits.extend(commits);
     let receipts = other.inputs.receipts.clone();
-    other.inputs.receipts.extend(receipts.iter().skip(1).step_by(2));
+    other
+        .inputs
+        .receipts
+        .extend(receipts.iter().skip(1).step_by(2));
     other
 }
 
 /// Distinct validators for which `f` holds.
-fn voices<'a, T: 'a>(items: impl Iterator<Item = &'a T>, f: impl Fn(&T) -> Option<u8>) -> BTreeSet<u8> {
+fn voices<'a, T: 'a>(
+    items: impl Iterator<Item = &'a T>,
+    f: impl Fn(&T) -> Option<u8>,
+) -> BTreeSet<u8> {
     items.filter_map(f).collect()
 }
 

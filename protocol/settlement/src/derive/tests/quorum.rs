@@ -18,7 +18,11 @@ fn quorum(agree: u8, digests: &[u8]) -> (Scene, Vec<usize>) {
         }
         let commit = 50 + at as u8;
         let rank = at as u8 + 1;
-        scene.acks(leases[at], commit, &[(0, rank), (1, rank), (2, rank), (3, rank)]);
+        scene.acks(
+            leases[at],
+            commit,
+            &[(0, rank), (1, rank), (2, rank), (3, rank)],
+        );
         let claim = scene.claim_with(leases[at], commit, b(commit), b(*digest));
         scene.judge(claim, true, &[0, 1, 2, 3]);
         claims.push(claim);
@@ -30,14 +34,24 @@ fn quorum(agree: u8, digests: &[u8]) -> (Scene, Vec<usize>) {
 fn all_accepted_and_equal_are_paid_early_each_its_own_price() {
     let (scene, claims) = quorum(2, &[9, 9, 9]);
     assert_eq!(scene.winners(FAST), claims);
-    assert_eq!(scene.rows(FAST), [worker_row(1, 1_001), worker_row(2, 1_002), worker_row(3, 1_003)]);
+    assert_eq!(
+        scene.rows(FAST),
+        [
+            worker_row(1, 1_001),
+            worker_row(2, 1_002),
+            worker_row(3, 1_003)
+        ]
+    );
 }
 
 #[test]
 fn the_minority_gets_nothing() {
     let (scene, claims) = quorum(2, &[9, 8, 9]);
     assert_eq!(scene.winners(FAST), [claims[0], claims[2]]);
-    assert_eq!(scene.rows(SLOW), [worker_row(1, 1_001), worker_row(3, 1_003)]);
+    assert_eq!(
+        scene.rows(SLOW),
+        [worker_row(1, 1_001), worker_row(3, 1_003)]
+    );
 }
 
 #[test]
@@ -51,11 +65,17 @@ fn a_lease_that_is_not_in_holds_everybody_until_decide_at() {
 #[test]
 fn a_lease_without_a_certificate_or_an_acceptance_is_not_in() {
     let (mut scene, claims) = quorum(2, &[9, 9, 9]);
-    scene.inputs.acks.retain(|ack| ack.lease != 2 || ack.validator < 2);
+    scene
+        .inputs
+        .acks
+        .retain(|ack| ack.lease != 2 || ack.validator < 2);
     assert_eq!(scene.undecided(FAST), Some(Undecided::NotUnanimous));
     assert_eq!(scene.winners(SLOW), claims[..2]);
     let (mut scene, claims) = quorum(2, &[9, 9, 9]);
-    scene.inputs.receipts.retain(|r| r.claim != claims[2] || r.validator < 2);
+    scene
+        .inputs
+        .receipts
+        .retain(|r| r.claim != claims[2] || r.validator < 2);
     assert_eq!(scene.undecided(FAST), Some(Undecided::NotUnanimous));
     assert_eq!(scene.winners(SLOW), claims[..2]);
 }
@@ -87,14 +107,21 @@ fn one_worker_cannot_be_two_voices_by_two_claims_of_one_commit() {
     scene.judge(again, true, &[0, 1, 2, 3]);
     assert!(scene.rejected(SLOW), "{claims:?}: the smaller CID stands");
     scene.inputs.claims[again].cid = b(1);
-    assert_eq!(scene.winners(SLOW), [claims[0], again], "one claim of each lease");
+    assert_eq!(
+        scene.winners(SLOW),
+        [claims[0], again],
+        "one claim of each lease"
+    );
 }
 
 #[test]
 fn the_number_of_leases_is_that_of_the_set_in_force() {
     let (mut scene, claims) = quorum(2, &[9, 9]);
     // The gateway signed a larger set too; nobody acked under it.
-    scene.inputs.leases.extend(vec![scene.inputs.leases[0].clone(); 3]);
+    scene
+        .inputs
+        .leases
+        .extend(vec![scene.inputs.leases[0].clone(); 3]);
     for (at, lease) in scene.inputs.leases.iter_mut().enumerate().skip(2) {
         (lease.set_root, lease.lease_count, lease.worker) = (b(77), 3, b(at as u8 + 100));
     }

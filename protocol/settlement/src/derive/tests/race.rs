@@ -52,14 +52,21 @@ fn most_votes_win_at_decide_at() {
     let (scene, claims) = race(3, 4, [&[2, 1, 2, 2], &[1, 2, 1, 1]]);
     assert_eq!(scene.winners(FAST), [claims[1]]);
     let (scene, claims) = race(3, 5, [&[2, 1, 2, 2, 1], &[1, 2, 1, 1, 2]]);
-    assert_eq!(scene.undecided(FAST), Some(Undecided::NoClearWinner), "q is 5");
+    assert_eq!(
+        scene.undecided(FAST),
+        Some(Undecided::NoClearWinner),
+        "q is 5"
+    );
     assert_eq!(scene.winners(SLOW), [claims[1]]);
 }
 
 #[test]
 fn a_vote_goes_to_the_accepted_claim_acked_first_so_a_rejected_rival_takes_none() {
     let (mut scene, claims) = race(3, 4, [&[1, 1, 1, 1], &[2, 2, 2, 2]]);
-    scene.inputs.receipts.retain(|receipt| receipt.claim != claims[0]);
+    scene
+        .inputs
+        .receipts
+        .retain(|receipt| receipt.claim != claims[0]);
     scene.judge(claims[0], false, &[0, 1, 2, 3]);
     assert_eq!(scene.undecided(FAST), Some(Undecided::NoClearWinner));
     assert_eq!(scene.winners(SLOW), [claims[1]]);
@@ -68,10 +75,17 @@ fn a_vote_goes_to_the_accepted_claim_acked_first_so_a_rejected_rival_takes_none(
 #[test]
 fn first_ranks_without_acceptance_or_certificate_win_nothing() {
     let (mut scene, claims) = race(3, 4, [&[1, 1, 1, 0], &[2, 2, 2, 1]]);
-    scene.inputs.receipts.retain(|r| r.claim != claims[0] || r.validator > 1);
+    scene
+        .inputs
+        .receipts
+        .retain(|r| r.claim != claims[0] || r.validator > 1);
     assert_eq!(scene.winners(SLOW), [claims[1]]);
     let (scene, claims) = race(3, 4, [&[1, 1, 0, 0], &[2, 2, 1, 1]]);
-    assert_eq!(scene.winners(SLOW), [claims[1]], "two acks are no certificate");
+    assert_eq!(
+        scene.winners(SLOW),
+        [claims[1]],
+        "two acks are no certificate"
+    );
 }
 
 #[test]
@@ -124,7 +138,10 @@ fn a_tie_goes_to_the_smallest_hash_over_terms_salts_and_worker() {
         }
         assert_eq!(scene.winners(SLOW), [1 - expected], "whatever the order");
     }
-    assert!(winners[0] > 4 && winners[1] > 4, "neither worker always wins: {winners:?}");
+    assert!(
+        winners[0] > 4 && winners[1] > 4,
+        "neither worker always wins: {winners:?}"
+    );
 }
 
 #[test]

@@ -24,10 +24,19 @@ fn nothing_seen_is_rejected_once_the_deadline_passed_and_no_lease_follows() {
         assert!(scene.rejected(SLOW));
         for circumstances in [
             FAST,
-            Circumstances { deadline_passed: false, ..OVER },
-            Circumstances { no_lease_follows: false, ..OVER },
+            Circumstances {
+                deadline_passed: false,
+                ..OVER
+            },
+            Circumstances {
+                no_lease_follows: false,
+                ..OVER
+            },
         ] {
-            assert_eq!(scene.undecided(circumstances), Some(Undecided::NothingAccepted));
+            assert_eq!(
+                scene.undecided(circumstances),
+                Some(Undecided::NothingAccepted)
+            );
         }
     }
 }
@@ -37,8 +46,15 @@ fn every_commit_anybody_saw_must_be_judged_rejected_by_m() {
     for mode in MODES {
         assert!(rejected_by(mode, &[0, 1, 2]).0.rejected(OVER));
         let (scene, _) = rejected_by(mode, &[0, 1]);
-        assert_eq!(scene.undecided(OVER), Some(Undecided::NothingAccepted), "two of three");
-        assert_eq!(rejected_by(mode, &[0, 1, 2]).0.undecided(FAST), Some(Undecided::NothingAccepted));
+        assert_eq!(
+            scene.undecided(OVER),
+            Some(Undecided::NothingAccepted),
+            "two of three"
+        );
+        assert_eq!(
+            rejected_by(mode, &[0, 1, 2]).0.undecided(FAST),
+            Some(Undecided::NothingAccepted)
+        );
     }
 }
 
@@ -54,7 +70,11 @@ fn one_ack_one_commit_or_one_reveal_of_something_unjudged_holds_an_early_rejecti
                 scene.claim(other, 60);
             }
         }
-        assert_eq!(scene.undecided(OVER), Some(Undecided::NothingAccepted), "case {held}");
+        assert_eq!(
+            scene.undecided(OVER),
+            Some(Undecided::NothingAccepted),
+            "case {held}"
+        );
         assert!(scene.rejected(SLOW));
         // An ack of another commit of the rejected lease holds it as well.
         let (mut scene, _) = rejected_by(Mode::Single, &[0, 1, 2]);
@@ -86,11 +106,21 @@ fn a_late_deposit_or_payment_elsewhere_rejects_at_once_and_pays_nobody() {
     scene.done(lease, 50, &[0, 1, 2]);
     assert_eq!(scene.winners(FAST), [0]);
     for base in [FAST, SLOW, OVER] {
-        for circumstances in
-            [Circumstances { deposit_late: true, ..base }, Circumstances { paid_elsewhere: true, ..base }]
-        {
-            let nothing =
-                Derived::Rejected { judged: [].into(), receipts: [].into(), rows: [].into() };
+        for circumstances in [
+            Circumstances {
+                deposit_late: true,
+                ..base
+            },
+            Circumstances {
+                paid_elsewhere: true,
+                ..base
+            },
+        ] {
+            let nothing = Derived::Rejected {
+                judged: [].into(),
+                receipts: [].into(),
+                rows: [].into(),
+            };
             assert_eq!(scene.derive(circumstances), nothing);
         }
     }
@@ -108,8 +138,16 @@ fn decide_at_always_gives_an_answer() {
 fn threat_25_validators_that_judged_are_paid_when_the_work_is_rejected() {
     let (mut scene, _) = rejected_by(Mode::Single, &[3, 2, 0]);
     scene = scene.fee(10);
-    assert_eq!(scene.rows(OVER), [fee_row(0, 10), fee_row(2, 10), fee_row(3, 10)]);
-    let Derived::Rejected { judged, receipts, .. } = scene.derive(OVER) else { panic!("rejected") };
+    assert_eq!(
+        scene.rows(OVER),
+        [fee_row(0, 10), fee_row(2, 10), fee_row(3, 10)]
+    );
+    let Derived::Rejected {
+        judged, receipts, ..
+    } = scene.derive(OVER)
+    else {
+        panic!("rejected")
+    };
     assert_eq!(judged, [0]);
     assert_eq!(receipts.len(), 3);
     // Fewer than m verdicts are no judgement: nobody is named, nobody is paid.

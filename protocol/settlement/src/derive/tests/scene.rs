@@ -15,10 +15,16 @@ pub(super) const FAST: Circumstances = Circumstances {
     deadline_passed: false,
     no_lease_follows: false,
 };
-pub(super) const SLOW: Circumstances = Circumstances { path: Path::Slow, ..FAST };
+pub(super) const SLOW: Circumstances = Circumstances {
+    path: Path::Slow,
+    ..FAST
+};
 /// Before `decideAt`, but nothing can follow any more.
-pub(super) const OVER: Circumstances =
-    Circumstances { deadline_passed: true, no_lease_follows: true, ..FAST };
+pub(super) const OVER: Circumstances = Circumstances {
+    deadline_passed: true,
+    no_lease_follows: true,
+    ..FAST
+};
 
 pub(super) fn b(byte: u8) -> [u8; 32] {
     [byte; 32]
@@ -34,11 +40,19 @@ pub(super) fn units(amount: u64) -> Units {
 }
 
 pub(super) fn worker_row(byte: u8, amount: u64) -> Row {
-    Row { payee: payee(byte), role: Role::Worker, amount: units(amount) }
+    Row {
+        payee: payee(byte),
+        role: Role::Worker,
+        amount: units(amount),
+    }
 }
 
 pub(super) fn fee_row(validator: u8, amount: u64) -> Row {
-    Row { payee: payee(100 + validator), role: Role::Validator, amount: units(amount) }
+    Row {
+        payee: payee(100 + validator),
+        role: Role::Validator,
+        amount: units(amount),
+    }
 }
 
 #[derive(Clone)]
@@ -53,8 +67,19 @@ pub(super) struct Scene {
 impl Scene {
     /// n validators that ask nothing, so that rows are the workers' only.
     pub(super) fn new(mode: Mode, m: u8, n: u8) -> Self {
-        let fees = (0..n).map(|v| ValidatorTerms { payee: payee(100 + v), fee: Units::ZERO }).collect();
-        Self { mode, m, fees, cap: 1_000_000, inputs: Inputs::default() }
+        let fees = (0..n)
+            .map(|v| ValidatorTerms {
+                payee: payee(100 + v),
+                fee: Units::ZERO,
+            })
+            .collect();
+        Self {
+            mode,
+            m,
+            fees,
+            cap: 1_000_000,
+            inputs: Inputs::default(),
+        }
     }
 
     pub(super) fn fee(mut self, fee: u64) -> Self {
@@ -69,7 +94,13 @@ impl Scene {
         self.lease_of_set(attempt, who, lease_count, attempt)
     }
 
-    pub(super) fn lease_of_set(&mut self, attempt: u8, who: u8, lease_count: u8, root: u8) -> usize {
+    pub(super) fn lease_of_set(
+        &mut self,
+        attempt: u8,
+        who: u8,
+        lease_count: u8,
+        root: u8,
+    ) -> usize {
         self.inputs.leases.push(Lease {
             attempt,
             set_root: b(root),
@@ -82,18 +113,23 @@ impl Scene {
     }
 
     pub(super) fn commit(&mut self, lease: usize, commit: u8) {
-        self.inputs.commits.push(Commit { lease, commit: b(commit) });
+        self.inputs.commits.push(Commit {
+            lease,
+            commit: b(commit),
+        });
     }
 
     /// Acks of one commit: `(validator, rank)`.
     pub(super) fn acks(&mut self, lease: usize, commit: u8, acks: &[(u8, u8)]) {
         let commit = b(commit);
-        self.inputs.acks.extend(acks.iter().map(|(validator, rank)| Ack {
-            validator: *validator,
-            lease,
-            commit,
-            rank: *rank,
-        }));
+        self.inputs
+            .acks
+            .extend(acks.iter().map(|(validator, rank)| Ack {
+                validator: *validator,
+                lease,
+                commit,
+                rank: *rank,
+            }));
     }
 
     /// A claim that opens `commit`; its CID, salt and digest follow from the commit.
@@ -101,7 +137,13 @@ impl Scene {
         self.claim_with(lease, commit, b(commit), b(0xD0))
     }
 
-    pub(super) fn claim_with(&mut self, lease: usize, commit: u8, cid: [u8; 32], digest: [u8; 32]) -> usize {
+    pub(super) fn claim_with(
+        &mut self,
+        lease: usize,
+        commit: u8,
+        cid: [u8; 32],
+        digest: [u8; 32],
+    ) -> usize {
         self.inputs.claims.push(Claim {
             cid,
             lease,
@@ -118,7 +160,12 @@ impl Scene {
             cid[0] = *validator ^ 0xA5;
             cid[1] = u8::try_from(claim).unwrap();
             cid[2] = u8::from(accept);
-            self.inputs.receipts.push(Receipt { validator: *validator, claim, accept, cid });
+            self.inputs.receipts.push(Receipt {
+                validator: *validator,
+                claim,
+                accept,
+                cid,
+            });
         }
     }
 

@@ -73,13 +73,21 @@ fn of_two_accepted_attempts_the_lower_is_paid() {
 #[test]
 fn a_lower_attempt_that_is_revealed_and_not_judged_holds_the_higher_one_until_decide_at() {
     let (mut scene, first, claim) = second_attempt_done();
-    assert_eq!(scene.winners(FAST), [claim], "certified but never revealed holds nothing");
+    assert_eq!(
+        scene.winners(FAST),
+        [claim],
+        "certified but never revealed holds nothing"
+    );
     let open = scene.claim(first, 50);
     assert_eq!(scene.undecided(FAST), Some(Undecided::LowerAttemptOpen));
     assert_eq!(scene.undecided(OVER), Some(Undecided::LowerAttemptOpen));
     assert_eq!(scene.winners(SLOW), [claim]);
     scene.judge(open, false, &[0, 1]);
-    assert_eq!(scene.undecided(FAST), Some(Undecided::LowerAttemptOpen), "two of three rejected it");
+    assert_eq!(
+        scene.undecided(FAST),
+        Some(Undecided::LowerAttemptOpen),
+        "two of three rejected it"
+    );
     scene.judge(open, false, &[3]);
     assert_eq!(scene.winners(FAST), [claim]);
 }

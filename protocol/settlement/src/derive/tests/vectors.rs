@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::scene::{FAST, OVER, SLOW};
 use crate::derive::{
-    Ack, Circumstances, Claim, Commit, Derived, Inputs, Lease, Mode, Receipt, Rules, ValidatorTerms, derive,
+    Ack, Circumstances, Claim, Commit, Derived, Inputs, Lease, Mode, Receipt, Rules,
+    ValidatorTerms, derive,
 };
 use crate::{Role, Row};
 
@@ -23,7 +24,10 @@ fn get<T: FromStr<Err: Debug>>(value: &Value, key: &str) -> T {
 }
 
 fn bytes(value: &Value, key: &str) -> [u8; 32] {
-    hex::decode(text(value, key)).expect(key).try_into().expect(key)
+    hex::decode(text(value, key))
+        .expect(key)
+        .try_into()
+        .expect(key)
 }
 
 fn list<T>(value: &Value, key: &str, read: impl Fn(&Value) -> T) -> Vec<T> {
@@ -69,19 +73,42 @@ fn inputs(value: &Value) -> Inputs {
 fn circumstances(name: &str) -> Circumstances {
     match name {
         "early" => FAST,
-        "deadlinePassed" => Circumstances { deadline_passed: true, ..FAST },
-        "noLeaseFollows" => Circumstances { no_lease_follows: true, ..FAST },
+        "deadlinePassed" => Circumstances {
+            deadline_passed: true,
+            ..FAST
+        },
+        "noLeaseFollows" => Circumstances {
+            no_lease_follows: true,
+            ..FAST
+        },
         "over" => OVER,
         "decideAt" => SLOW,
-        "depositLate" => Circumstances { deposit_late: true, ..FAST },
-        "paidElsewhere" => Circumstances { paid_elsewhere: true, ..SLOW },
+        "depositLate" => Circumstances {
+            deposit_late: true,
+            ..FAST
+        },
+        "paidElsewhere" => Circumstances {
+            paid_elsewhere: true,
+            ..SLOW
+        },
         other => panic!("unknown circumstances {other}"),
     }
 }
 
 /// Index lists and rows of an answer, by the names of the file.
-fn check(answer: &Value, first: &str, indexes: &[usize], receipts: &[usize], rows: &[Row], name: &str) {
-    let numbers = |key: &str| list(answer, key, |number| number.as_str().unwrap().parse::<usize>().unwrap());
+fn check(
+    answer: &Value,
+    first: &str,
+    indexes: &[usize],
+    receipts: &[usize],
+    rows: &[Row],
+    name: &str,
+) {
+    let numbers = |key: &str| {
+        list(answer, key, |number| {
+            number.as_str().unwrap().parse::<usize>().unwrap()
+        })
+    };
     assert_eq!(numbers(first), indexes, "{name}");
     assert_eq!(numbers("receipts"), receipts, "{name}");
     let expected = list(answer, "rows", |row| Row {
@@ -106,7 +133,9 @@ fn outcomes_and_open_questions_are_those_of_the_vectors() {
             mode: match text(case, "mode") {
                 "single" => Mode::Single,
                 "race" => Mode::Race,
-                "quorum" => Mode::Quorum { agree: get(case, "agree") },
+                "quorum" => Mode::Quorum {
+                    agree: get(case, "agree"),
+                },
                 other => panic!("unknown mode {other}"),
             },
             m: get(case, "m"),
@@ -122,16 +151,41 @@ fn outcomes_and_open_questions_are_those_of_the_vectors() {
                     open += 1;
                     assert_eq!(format!("{why:?}"), text(answer, "undecided"), "{name}");
                 }
-                Derived::Paid { winners, receipts, rows } => {
+                Derived::Paid {
+                    winners,
+                    receipts,
+                    rows,
+                } => {
                     paid += 1;
-                    check(&answer["paid"], "winners", &winners, &receipts, &rows, &name);
+                    check(
+                        &answer["paid"],
+                        "winners",
+                        &winners,
+                        &receipts,
+                        &rows,
+                        &name,
+                    );
                 }
-                Derived::Rejected { judged, receipts, rows } => {
+                Derived::Rejected {
+                    judged,
+                    receipts,
+                    rows,
+                } => {
                     rejected += 1;
-                    check(&answer["rejected"], "judged", &judged, &receipts, &rows, &name);
+                    check(
+                        &answer["rejected"],
+                        "judged",
+                        &judged,
+                        &receipts,
+                        &rows,
+                        &name,
+                    );
                 }
             }
         }
     }
-    assert!(paid > 100 && rejected > 100 && open > 50, "{paid} paid, {rejected} rejected, {open} open");
+    assert!(
+        paid > 100 && rejected > 100 && open > 50,
+        "{paid} paid, {rejected} rejected, {open} open"
+    );
 }
