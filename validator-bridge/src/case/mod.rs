@@ -261,6 +261,10 @@ fn hex_of(dossier: &Dossier) -> Option<Hex32> {
 }
 
 /// What a peer is told about an object that was not admitted.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enum is open; every other fault means that the object is not of these terms"
+)]
 fn refusal_of(fault: &NotAdmitted) -> Refusal {
     match fault {
         NotAdmitted::SlotTaken(Slot::LeaseSet) => Refusal::OtherLeaseSet,

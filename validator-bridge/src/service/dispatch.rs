@@ -1,6 +1,6 @@
 //! One request, one method of the case, one response.
 
-use d402_objects::{Cid, Hex32, Signed};
+use d402_objects::{Cid, CommitAck, Hex32, NoMoreLeases, Signed, ValidationReceipt};
 use d402_wire::bridge::FromBridge;
 use d402_wire::{RawDossier, Refusal, Request, Response};
 use tokio::sync::mpsc;
@@ -31,99 +31,32 @@ impl Bridge {
     ) -> Result<Response, Refusal> {
         match request {
             Request::OpenTask { dossier } => self.open_task(from, *dossier).await,
-            Request::Commit {
-                task_id,
-                lease,
-                lease_accept,
-                lease_set,
-                commit,
-            } => {
+            Request::Commit { task_id, lease, lease_accept, lease_set, commit } => {
                 let papers = CommitPapers::parse(lease, lease_accept, lease_set, commit)?;
                 self.commit(task_id, papers, from, outbound).await
             }
-            Request::AckNotice {
-                ack,
-                commit,
-                lease_set,
-            } => {
-                let ack: Signed<d402_objects::CommitAck> = parse(ack)?;
-                let set = lease_set
-                    .into_iter()
-                    .map(parse)
-                    .collect::<Result<Vec<_>, _>>()?;
-                let case = self.case(ack.payload().task_id, outbound).await?;
-                case.lock()
-                    .await
-                    .ack_noticed(ack, parse(commit)?, set)
-                    .await?;
-                Ok(Response::Accepted)
-            }
-            Request::Reveal {
-                claim,
-                certificate,
-                commits,
-                blobs,
-            } => {
+            Request::Reveal { claim, certificate, commits, blobs } => {
                 let papers = RevealPapers::parse(claim, certificate, commits, &blobs)?;
                 self.reveal(papers, outbound).await
             }
-            Request::ReceiptNotice { receipt, claim } => {
-                let receipt: Signed<d402_objects::ValidationReceipt> = parse(receipt)?;
-                let case = self.case(receipt.payload().task_id, outbound).await?;
-                case.lock()
-                    .await
-                    .receipt_noticed(receipt, parse(claim)?)
-                    .await?;
-                Ok(Response::Accepted)
-            }
+            notice @ (Request::AckNotice { .. }
+            | Request::ReceiptNotice { .. }
+            | Request::SignatureNotice { .. }
+            | Request::NoMoreLeases { .. }) => self.notice(notice, outbound).await,
             Request::GetInventory { task_id } => {
                 let case = self.case(task_id, outbound).await?;
                 case.lock().await.inventory(now_ms()).await
             }
-            Request::Propose {
-                task_id,
-                round,
-                receipt,
-                inputs,
-                objects,
-            } => {
+            Request::Propose { task_id, round, receipt, inputs, objects } => {
+                let proposal = Proposal { round, receipt, inputs, objects };
                 let case = self.case(task_id, outbound).await?;
-                case.lock()
-                    .await
-                    .propose(
-                        Proposal {
-                            round,
-                            receipt,
-                            inputs,
-                            objects,
-                        },
-                        now_ms(),
-                    )
-                    .await
+                case.lock().await.propose(proposal, now_ms()).await
             }
             Request::Sign { task_id, ready } => {
-                let ready = ready
-                    .into_iter()
-                    .map(parse)
-                    .collect::<Result<Vec<_>, _>>()?;
+                let ready = ready.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
                 self.sign(task_id, ready, outbound).await
             }
-            Request::SignatureNotice { task_id, receipt } => {
-                let case = self.case(task_id, outbound).await?;
-                case.lock().await.signature_noticed(&receipt);
-                Ok(Response::Accepted)
-            }
-            Request::NoMoreLeases { notice } => {
-                let notice: Signed<d402_objects::NoMoreLeases> = parse(notice)?;
-                let case = self.case(notice.payload().task_id, outbound).await?;
-                case.lock().await.no_more_leases(notice).await?;
-                Ok(Response::Accepted)
-            }
-            Request::GetOutput {
-                task_id,
-                cid,
-                receipt,
-            } => {
+            Request::GetOutput { task_id, cid, receipt } => {
                 let case = self.case(task_id, outbound).await?;
                 case.lock().await.release(cid, &receipt, now_ms()).await
             }
@@ -134,6 +67,46 @@ impl Bridge {
             | Request::OfferLease { .. }
             | Request::ReturnLease { .. } => Err(Refusal::NotMyRole),
         }
+    }
+
+    /// What others tell: it is kept when it belongs to a task of ours.
+    async fn notice(&self, notice: Request, outbound: &Outbound) -> Result<Response, Refusal> {
+        match notice {
+            Request::AckNotice { ack, commit, lease_set } => {
+                let ack: Signed<CommitAck> = parse(ack)?;
+                let set = lease_set.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+                let case = self.case(ack.payload().task_id, outbound).await?;
+                case.lock().await.ack_noticed(ack, parse(commit)?, set).await?;
+            }
+            Request::ReceiptNotice { receipt, claim } => {
+                let receipt: Signed<ValidationReceipt> = parse(receipt)?;
+                let case = self.case(receipt.payload().task_id, outbound).await?;
+                case.lock().await.receipt_noticed(receipt, parse(claim)?).await?;
+            }
+            Request::SignatureNotice { task_id, receipt } => {
+                let case = self.case(task_id, outbound).await?;
+                case.lock().await.signature_noticed(&receipt);
+            }
+            Request::NoMoreLeases { notice } => {
+                let notice: Signed<NoMoreLeases> = parse(notice)?;
+                let case = self.case(notice.payload().task_id, outbound).await?;
+                case.lock().await.no_more_leases(notice).await?;
+            }
+            Request::SyncDirectory { .. }
+            | Request::PutDirectory { .. }
+            | Request::PlaceBid { .. }
+            | Request::OfferLease { .. }
+            | Request::ReturnLease { .. }
+            | Request::OpenTask { .. }
+            | Request::Commit { .. }
+            | Request::Reveal { .. }
+            | Request::GetInventory { .. }
+            | Request::Propose { .. }
+            | Request::Sign { .. }
+            | Request::GetOutput { .. }
+            | Request::GetSignatures { .. } => return Err(Refusal::NotMyRole),
+        }
+        Ok(Response::Accepted)
     }
 
     async fn open_task(&self, from: &str, dossier: RawDossier) -> Result<Response, Refusal> {

@@ -46,7 +46,7 @@ impl Tale {
             }
             Err(link) => {
                 case["broken"] = fault(&link);
-                case["why"] = Value::from(why(&link));
+                case["cause"] = cause(&link).unwrap_or(Value::Null);
             }
         }
         self.cases.push(case);
@@ -67,9 +67,18 @@ impl Tale {
     }
 }
 
-/// The cause below the link, for the reader; nobody has to reproduce it.
-fn why(link: &BrokenLink) -> String {
-    std::error::Error::source(link).map_or_else(|| link.to_string(), ToString::to_string)
+/// The rule below the link, where it is one of the task's and not of an encoding.
+fn cause(link: &BrokenLink) -> Option<Value> {
+    if let BrokenLink::Dossier(source) = link {
+        return Some(fault(source));
+    }
+    if let BrokenLink::Evidence { source, .. } = link {
+        return Some(fault(source));
+    }
+    if let BrokenLink::Receipt(source) = link {
+        return Some(fault(source));
+    }
+    None
 }
 
 /// Paths and values that turn one value into the other; lists of another length are replaced.

@@ -28,6 +28,21 @@ impl Task {
 
     /// A window is open; while nobody bids the next one is longer.
     fn open_window(&mut self, now_ms: u64) -> u64 {
+        let until_ms = self.next_window(now_ms);
+        self.phase = Phase::Bidding { until_ms };
+        until_ms
+    }
+
+    /// The newest attempt failed and no bid is left for the next one: ask for bids again. The first that
+    /// comes is leased at once, so no window is waited for; the pause before the next announcement grows.
+    pub(super) fn announce_again(&mut self, now_ms: u64) -> Effect {
+        let bid_until_ms = self.next_window(now_ms);
+        self.announced_until_ms = bid_until_ms;
+        Effect::Announce { bid_until_ms }
+    }
+
+    /// Until when a window that opens now would last.
+    fn next_window(&mut self, now_ms: u64) -> u64 {
         let length = BID_WINDOW_MS
             .checked_shl(self.windows.min(16))
             .unwrap_or(MAX_BID_WINDOW_MS)
@@ -38,11 +53,9 @@ impl Task {
             .times()
             .commit_by_ms
             .saturating_sub(MIN_LEASE_MS.saturating_add(1));
-        let until_ms = now_ms
+        now_ms
             .saturating_add(length)
-            .min(last_ms.max(now_ms.saturating_add(BID_WINDOW_MS)));
-        self.phase = Phase::Bidding { until_ms };
-        until_ms
+            .min(last_ms.max(now_ms.saturating_add(BID_WINDOW_MS)))
     }
 
     pub(super) fn open_and_announce(&self, until_ms: u64) -> Vec<Effect> {

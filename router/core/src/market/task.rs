@@ -41,6 +41,8 @@ pub struct Task {
     pub(super) bids_taken: usize,
     /// Bid windows opened so far; the next is longer.
     pub(super) windows: u32,
+    /// End of the newest announcement made while working, ms.
+    pub(super) announced_until_ms: u64,
     pub(super) sets: Vec<LeaseSet>,
     pub(super) tally: BTreeMap<Cid, ClaimTally>,
     pub(super) evidence: Evidence,
@@ -92,6 +94,7 @@ impl Task {
             bids: Vec::new(),
             bids_taken: 0,
             windows: 0,
+            announced_until_ms: 0,
             sets: Vec::new(),
             tally: BTreeMap::new(),
             evidence,

@@ -164,6 +164,8 @@ impl Task {
             || (failed && !self.lease_may_follow(now_ms))
         {
             effects.extend(self.no_more_leases(now_ms));
+        } else if failed && now_ms >= self.announced_until_ms {
+            effects.push(self.announce_again(now_ms));
         }
         effects
     }
@@ -285,6 +287,7 @@ impl Task {
         let news = answers
             .chain(expiries)
             .chain(leases_end)
+            .chain([self.announced_until_ms])
             .filter(|at_ms| *at_ms > self.worked_ms)
             .min();
         news.unwrap_or(u64::MAX).min(self.collect_due_ms())

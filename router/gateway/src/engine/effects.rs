@@ -7,6 +7,7 @@ use d402_objects::{Cid, ReputationEvent, ReputationKind};
 use d402_wire::RawEnvelope;
 use std::sync::Arc;
 
+use super::money::Wanted;
 use super::{Engine, Watch, lock};
 
 impl Engine {
@@ -17,7 +18,8 @@ impl Engine {
             Effect::PlanSettle { .. } | Effect::PlanSweep => {}
             Effect::WatchVault => self.watched(task_id, Watch::Vault, self.watch_vault(&task)).await,
             Effect::FetchOutput { cid, bytes, holders, receipt } => {
-                let fetch = self.fetch_output(&task, cid, bytes, holders, *receipt);
+                let wanted = Wanted { cid, bytes, holders, receipt: *receipt };
+                let fetch = self.fetch_output(&task, wanted);
                 self.watched(task_id, Watch::Output, fetch).await;
             }
             Effect::Announce { bid_until_ms } => self.announce(&task, bid_until_ms).await,

@@ -35,6 +35,8 @@ const MAX_EFFECTS: usize = 512;
 const TICK: Duration = Duration::from_millis(50);
 /// Due tasks taken at once.
 const TICK_BATCH: u32 = 256;
+/// Who waits for a task looks again at least this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A leased tick is somebody else's again after this time, ms.
 const TICK_LEASE_MS: u64 = 10_000;
 
@@ -268,19 +270,21 @@ impl Engine {
     /// # Errors
     /// As [`Engine::task`], and [`EngineError::UnknownTask`].
     pub async fn wait_for(&self, task_id: Cid, limit: Duration, done: impl Fn(&Task) -> bool) -> Result<Arc<Task>, EngineError> {
-        let cell = self.cell(task_id).await?.ok_or(EngineError::UnknownTask)?;
-        let mut changed = cell.changed.subscribe();
         let wait = async {
             loop {
+                // Looked up again every time: a conflict with another instance replaces the cell.
+                let cell = self.cell(task_id).await?.ok_or(EngineError::UnknownTask)?;
+                let mut changed = cell.changed.subscribe();
                 let task = Arc::clone(&lock(&cell.state).task);
-                if done(&task) || changed.changed().await.is_err() {
-                    return task;
+                if done(&task) {
+                    return Ok(task);
                 }
+                let _changed_or_time = tokio::time::timeout(LOOK_AGAIN, changed.changed()).await;
             }
         };
         match tokio::time::timeout(limit, wait).await {
-            Ok(task) => Ok(task),
-            Err(_over) => Ok(Arc::clone(&lock(&cell.state).task)),
+            Ok(outcome) => outcome,
+            Err(_over) => self.task(task_id).await?.ok_or(EngineError::UnknownTask),
         }
     }
 

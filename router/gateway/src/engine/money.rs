@@ -23,6 +23,14 @@ const MAX_LOOKS: u32 = 40;
 /// Rounds over all holders of an output.
 const FETCH_ROUNDS: u32 = 4;
 
+/// An output to fetch: what it is, who may have it, and the proof that it may be had.
+pub(super) struct Wanted {
+    pub(super) cid: Cid,
+    pub(super) bytes: u64,
+    pub(super) holders: Vec<NodeAddress>,
+    pub(super) receipt: SignedReceipt,
+}
+
 /// What a watcher looks for.
 #[derive(Clone, Copy)]
 enum Look {
@@ -121,7 +129,8 @@ impl Engine {
     }
 
     /// Asks holder after holder for an output, against the signed receipt.
-    pub(super) async fn fetch_output(&self, task: &Arc<Task>, cid: Cid, bytes: u64, holders: Vec<NodeAddress>, receipt: SignedReceipt) {
+    pub(super) async fn fetch_output(&self, task: &Arc<Task>, wanted: Wanted) {
+        let Wanted { cid, bytes, holders, receipt } = wanted;
         let task_id = task.task_id();
         for round in 0..FETCH_ROUNDS {
             for holder in &holders {

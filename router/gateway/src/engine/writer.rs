@@ -93,6 +93,7 @@ impl Engine {
     }
 
     /// Applies one command to a working copy and adds its step.
+    #[allow(clippy::map_entry, reason = "the entry cannot be held across the await that loads the task")]
     async fn draft(&self, submission: Submission, drafts: &mut BTreeMap<Cid, Draft>, steps: &mut Vec<Step>, owners: &mut Vec<Cid>) {
         let task_id = submission.task_id;
         if !drafts.contains_key(&task_id) {

@@ -2,7 +2,6 @@
 
 use clap::Args;
 use d402_objects::Cid;
-use serde_json::Value;
 
 use super::{Failure, Output};
 use crate::buyer::GatewayClient;
@@ -35,9 +34,9 @@ pub(super) async fn run(args: TaskArgs, output: Output) -> Result<(), Failure> {
     output.heading(args.task_id);
     if let Some(fields) = task.as_object() {
         for (name, value) in fields {
-            match value {
-                Value::String(text) => output.field(name, text),
-                other => output.field(name, other),
+            match value.as_str() {
+                Some(text) => output.field(name, text),
+                None => output.field(name, value),
             }
         }
     }

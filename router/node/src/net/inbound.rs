@@ -92,13 +92,12 @@ impl Roles {
     /// Gives a request to the roles it may be for. Notices may be for several; the first that takes it
     /// answers.
     pub async fn dispatch(&self, from: &str, request: Request) -> Response {
-        let request = match request {
-            Request::SyncDirectory { kinds, after } => {
-                return self.directory.page(&kinds, after).await;
-            }
-            Request::PutDirectory { objects } => return self.directory.put(objects).await,
-            other => other,
-        };
+        if let Request::SyncDirectory { kinds, after } = request {
+            return self.directory.page(&kinds, after).await;
+        }
+        if let Request::PutDirectory { objects } = request {
+            return self.directory.put(objects).await;
+        }
         let mut answer = Response::Refused {
             reason: Refusal::NotMyRole,
         };

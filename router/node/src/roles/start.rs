@@ -46,7 +46,7 @@ pub enum NodeError {
     Store(#[from] d402_store::OpenError),
     /// Engine.
     #[error("engine")]
-    Engine(#[from] d402_gateway::EngineError),
+    Engine(#[from] Box<d402_gateway::EngineError>),
     /// Simulated chain.
     #[error("simulated chain")]
     Simchain(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -321,10 +321,10 @@ fn read_objects(path: &Path) -> Result<Vec<RawEnvelope>, NodeError> {
             got: path.display().to_string(),
         }
     })?;
-    Ok(match value {
-        serde_json::Value::Array(items) => items.into_iter().map(RawEnvelope).collect(),
-        one => vec![RawEnvelope(one)],
-    })
+    if let serde_json::Value::Array(items) = value {
+        return Ok(items.into_iter().map(RawEnvelope).collect());
+    }
+    Ok(vec![RawEnvelope(value)])
 }
 
 /// Keeps the directory in step with the bootstrap peers; gossip covers the time between.

@@ -20,6 +20,8 @@ export type Json = null | boolean | number | JsonFloat | string | readonly Json[
 export interface Limits {
   readonly maxBytes: number;
   readonly floats: boolean;
+  /** Containers inside containers; {@link MAX_DEPTH} unless said otherwise. */
+  readonly maxDepth?: number;
 }
 
 /** A broken rule. Every refusal of this verifier is one. */
@@ -40,7 +42,7 @@ export function parseStrict(bytes: Uint8Array, limits: Limits): Json {
   } catch {
     throw new Refusal("not UTF-8");
   }
-  return new Reader(text, limits.floats).document();
+  return new Reader(text, limits.floats).document(limits.maxDepth ?? MAX_DEPTH);
 }
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
@@ -65,8 +67,8 @@ class Reader {
     this.#floats = floats;
   }
 
-  document(): Json {
-    const value = this.#value(MAX_DEPTH);
+  document(maxDepth: number): Json {
+    const value = this.#value(maxDepth);
     this.#space();
     if (this.#at < this.#text.length) this.#refuse("bytes after the document");
     return value;

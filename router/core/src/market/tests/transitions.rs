@@ -511,6 +511,31 @@ fn m_rejects_lease_the_next_bidder_and_are_reported() {
 }
 
 #[test]
+fn a_failed_attempt_without_other_bids_is_announced_again_after_growing_pauses() {
+    let mut world = world_of(&[Worker::Declines]);
+    world.run_to(PhaseName::Working);
+    world.plot.workers.clear();
+    let lease_cid = world.task.lease_sets()[0].slots[0].cid;
+    let effects = world.apply(Command::LeaseDeclined { lease_cid }).unwrap();
+    let mut announced = vec![effects];
+    let mut pauses = Vec::new();
+    for _ in 0..3 {
+        let wake = world.task.wake_at_ms().unwrap();
+        pauses.push(wake - world.now);
+        world.now = wake;
+        announced.push(world.apply(Command::Tick).unwrap());
+    }
+    assert!(announced.iter().all(|e| matches!(e[..], [Effect::Announce { .. }])));
+    assert_eq!(pauses, [800, 1_600, 3_200]);
+    let commit_by = world.scene.dossier.times().commit_by_ms.get();
+    while name(&world) == PhaseName::Working && world.now < commit_by {
+        world.now = world.task.wake_at_ms().unwrap();
+        world.apply(Command::Tick).unwrap();
+    }
+    assert!(world.journal.len() < 20);
+}
+
+#[test]
 fn a_worker_with_an_accepted_claim_keeps_its_lease_whatever_else_it_claimed() {
     let mut world = world_of(&[Wrong, HONEST]);
     world.run_to(PhaseName::Working);

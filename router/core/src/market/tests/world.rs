@@ -24,7 +24,7 @@ use crate::{Command, Effect, Record, Task, replay};
 /// Every message takes this long, ms.
 pub(super) const LATENCY_MS: u64 = 5;
 /// A task that takes more steps than this is stuck.
-const MAX_STEPS: usize = 3_000;
+const MAX_STEPS: usize = 1_500;
 
 /// How a worker behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +153,7 @@ pub(super) struct World {
     revealed: Vec<Cid>,
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
+    steps: usize,
 }
 
 pub(super) fn facts() -> PaymentFacts {
@@ -200,6 +201,7 @@ impl World {
             revealed: Vec::new(),
             events: BTreeMap::new(),
             next_event: 0,
+            steps: 0,
             scene,
         };
         match world.plot.money {
@@ -223,35 +225,32 @@ impl World {
 
     /// Runs until the end.
     pub(super) fn run(&mut self) {
-        let mut steps = 0;
         while self.task.ending().is_none() {
-            assert!(
-                steps < MAX_STEPS,
-                "stuck in {:?} after {:?}",
-                self.task.phase().name(),
-                self.phases
-            );
             self.step();
-            steps += 1;
         }
     }
 
     /// Runs until the task is in this phase.
     pub(super) fn run_to(&mut self, phase: PhaseName) {
-        let mut steps = 0;
         while self.task.phase().name() != phase {
             assert!(
-                steps < MAX_STEPS && self.task.ending().is_none(),
+                self.task.ending().is_none(),
                 "never {phase:?}: {:?}",
                 self.phases
             );
             self.step();
-            steps += 1;
         }
     }
 
     /// The next event or wake-up.
     pub(super) fn step(&mut self) {
+        self.steps += 1;
+        assert!(
+            self.steps < MAX_STEPS,
+            "stuck in {:?} after {:?}",
+            self.task.phase().name(),
+            self.phases
+        );
         let wake = self.task.wake_at_ms().unwrap_or(u64::MAX);
         let first = self.events.first_key_value().map(|((at, _), _)| *at);
         if let Some(at) = first.filter(|at| *at <= wake) {

@@ -300,7 +300,7 @@ impl Rail for Purse {
 
     async fn verify(&self, payload: &Value, terms: &[u8]) -> Result<Result<VerifiedPayment, PaymentFault>, RailError> {
         let mood = self.mood();
-        let terms = d402_settlement::Terms::decode(terms.try_into().unwrap()).unwrap();
+        let terms = d402_settlement::Terms::decode(terms.try_into().unwrap());
         assert!(self.learned.lock().unwrap().contains(&terms.validator_set.0), "set of the terms was not learned");
         match mood {
             Mood::Deaf => return Err(RailError::Unknown),

@@ -293,7 +293,7 @@ async fn policy_decides_what_is_sold() {
     assert_eq!(refused(|_| {}, with("input", json!("not an object"))).await, "input-schema");
     assert_eq!(refused(|_| {}, with("validation", json!({"offerCids": [other], "threshold": 1}))).await, "unusable-offer");
     assert_eq!(refused(|_| {}, json!({"input": {}})).await, "no-capability");
-    assert_eq!(refused(|_| {}, with("refundTo", json!({"d402:simulated": "no account"}))).await.as_str(), "malformed-body");
+    assert_eq!(refused(|_| {}, with("refundTo", json!({"d402:simulated": "nobody"}))).await, "no-terms");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use d402_objects::{Cid, SigningKey, Value};
+use d402_objects::{Cid, Value};
 use d402_settlement::market::testkit::{Actors, Scene, TaskSpec, wallet};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -209,8 +209,4 @@ pub(super) fn task_id(answer: &Answer) -> Cid {
 
 pub(super) fn bearer() -> (&'static str, &'static str) {
     ("authorization", "Bearer a token of the buyer")
-}
-
-pub(super) fn key_hex(key: &SigningKey) -> String {
-    d402_objects::Ed25519Id::from(key).to_string()
 }
