@@ -1,1 +1,33 @@
-//! Journeys on real nodes and adversarial suites.
+//! Harness of the tests on real nodes: a whole market of separate processes on loopback, a buyer, and the
+//! chain's own books to check everything against.
+//!
+//! A failed expectation of the harness is a failed test, so it panics with what was expected and where the
+//! logs are. Every process it starts is ended when the [`Market`] is dropped.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::missing_panics_doc,
+    reason = "a broken expectation here is a failed test"
+)]
+
+mod chain;
+mod database;
+mod market;
+mod order;
+mod pages;
+mod processes;
+mod programs;
+mod random;
+mod wait;
+
+pub use chain::{Books, Chain};
+pub use database::private_database;
+pub use market::{GatewayPlan, Market, Plan, WorkerPlan, account_of};
+pub use order::{Answer, Order, jq, wishes};
+pub use pages::Pages;
+pub use programs::{program, run};
+pub use random::Random;
+pub use wait::{eventually, now_ms};

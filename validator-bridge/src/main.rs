@@ -40,7 +40,6 @@ fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    d402_capabilities::fetch::install_tls_provider();
     let outcome = match Cli::parse().command {
         Command::Exec => {
             d402_capabilities::run_exec(std::io::stdin(), std::io::stdout()).map_err(Box::from)

@@ -3,6 +3,7 @@
     missing_docs,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "tests"
 )]
@@ -25,7 +26,11 @@ fn edit(target: &mut Value, path: &[Value], value: Option<&Value>) {
     match (last.as_str(), value) {
         (Some(name), Some(value)) => place[name] = value.clone(),
         (Some(name), None) => {
-            place.as_object_mut().expect("an object").remove(name).expect("a field");
+            place
+                .as_object_mut()
+                .expect("an object")
+                .remove(name)
+                .expect("a field");
         }
         (None, value) => {
             let index = usize::try_from(last.as_u64().unwrap()).unwrap();
@@ -40,7 +45,11 @@ fn bytes(base: &str, change: &Value) -> Vec<u8> {
     if let Some(edits) = change["edits"].as_array() {
         let mut bundle: Value = serde_json::from_str(base).expect("JSON");
         for one in edits {
-            edit(&mut bundle, one["path"].as_array().expect("a path"), one.get("value"));
+            edit(
+                &mut bundle,
+                one["path"].as_array().expect("a path"),
+                one.get("value"),
+            );
         }
         bytes = canonical::to_bytes(&bundle);
     }
@@ -48,7 +57,12 @@ fn bytes(base: &str, change: &Value) -> Vec<u8> {
         bytes.extend(text.as_bytes());
     }
     if let Some(cut) = change["cut"].as_u64() {
-        bytes.truncate(bytes.len().checked_sub(usize::try_from(cut).unwrap()).expect("so many bytes"));
+        bytes.truncate(
+            bytes
+                .len()
+                .checked_sub(usize::try_from(cut).unwrap())
+                .expect("so many bytes"),
+        );
     }
     if let Some(at) = change["flip"].as_u64() {
         bytes[usize::try_from(at).unwrap()] ^= 1;
@@ -62,26 +76,47 @@ fn every_bundle_gets_the_verdict_of_the_vectors() {
     let (mut accepted, mut refused) = (0, 0);
     for case in file["cases"].as_array().expect("cases") {
         let name = case["name"].as_str().expect("a name");
-        let base = file["bases"][case["base"].as_str().expect("a base")].as_str().expect("a bundle");
+        let base = file["bases"][case["base"].as_str().expect("a base")]
+            .as_str()
+            .expect("a bundle");
         match Bundle::verify(&bytes(base, &case["change"])) {
             Ok(proof) => {
                 accepted += 1;
-                assert_eq!(case["ok"]["receiptCid"], proof.receipt_cid.to_string(), "{name}");
+                assert_eq!(
+                    case["ok"]["receiptCid"],
+                    proof.receipt_cid.to_string(),
+                    "{name}"
+                );
                 assert_eq!(case["ok"]["payTo"], proof.pay_to.to_string(), "{name}");
-                assert_eq!(case["ok"]["ground"], format!("{:?}", proof.ground), "{name}");
+                assert_eq!(
+                    case["ok"]["ground"],
+                    format!("{:?}", proof.ground),
+                    "{name}"
+                );
                 assert_eq!(case["ok"]["owed"], proof.plan.owed.to_string(), "{name}");
             }
             Err(link) => {
                 refused += 1;
                 let debug = format!("{link:?}");
-                let class = case["broken"].as_str().unwrap_or_else(|| panic!("{name}: {debug}"));
+                let class = case["broken"]
+                    .as_str()
+                    .unwrap_or_else(|| panic!("{name}: {debug}"));
                 let rest = debug.strip_prefix(class);
-                assert!(rest.is_some_and(|r| !r.starts_with(char::is_alphanumeric)), "{name}: {debug}");
+                assert!(
+                    rest.is_some_and(|r| !r.starts_with(char::is_alphanumeric)),
+                    "{name}: {debug}"
+                );
                 if let Some(cause) = case["cause"].as_str() {
-                    assert!(debug.contains(cause.split('.').next().unwrap()), "{name}: {debug}");
+                    assert!(
+                        debug.contains(cause.split('.').next().unwrap()),
+                        "{name}: {debug}"
+                    );
                 }
             }
         }
     }
-    assert!(accepted >= 8 && refused >= 90, "{accepted} accepted, {refused} refused");
+    assert!(
+        accepted >= 8 && refused >= 90,
+        "{accepted} accepted, {refused} refused"
+    );
 }

@@ -216,3 +216,158 @@ impl Job {
             .map(|s| (&s.claim, &s.commit, &s.product))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use d402_objects::Mode;
+    use d402_settlement::market::testkit::{TaskSpec, TaskStory};
+
+    use super::*;
+    use crate::product::Product;
+
+    struct World {
+        story: TaskStory,
+        job: Job,
+    }
+
+    impl World {
+        fn new(spec: TaskSpec) -> Self {
+            let story = TaskStory::honest(spec);
+            let accept = story.scene.accept(&story.leases[0]);
+            let job = Job::new(
+                &story.scene.dossier,
+                story.leases[0].clone(),
+                story.leases.clone(),
+                accept,
+            );
+            Self {
+                job: job.unwrap(),
+                story,
+            }
+        }
+
+        fn at(&self, after_issue_ms: u64) -> u64 {
+            self.story.scene.at(after_issue_ms).get()
+        }
+
+        fn seal(&mut self, now_ms: u64) -> Vec<JobEffect> {
+            let product = Product {
+                output: self.story.output.clone(),
+                evidence: Vec::new(),
+                canonical_digest: d402_objects::Cid::of(&self.story.output),
+                units: d402_objects::Amount::from(1),
+                runtime_digest: d402_objects::Cid::of(b"runtime"),
+            };
+            let (claim, commit) = (self.story.claims[0].clone(), self.story.commits[0].clone());
+            self.job.seal(product, claim, commit, now_ms)
+        }
+
+        fn ack(&mut self, validator: usize, lease: usize, rank: u8, now_ms: u64) -> Vec<JobEffect> {
+            let commit = self.story.commits[lease].clone();
+            let ack = self
+                .story
+                .scene
+                .ack(validator, &self.story.leases[lease], &commit, rank);
+            self.job.ack_seen(commit, ack, now_ms)
+        }
+    }
+
+    fn reveals(effects: &[JobEffect]) -> usize {
+        effects
+            .iter()
+            .filter(|e| matches!(e, JobEffect::SendReveal { .. }))
+            .count()
+    }
+
+    fn commits(effects: &[JobEffect]) -> usize {
+        effects
+            .iter()
+            .filter(|e| matches!(e, JobEffect::SendCommit { .. }))
+            .count()
+    }
+
+    #[test]
+    fn a_sealed_result_is_committed_to_all_validators_and_only_once() {
+        let mut world = World::new(TaskSpec::single(3, 4));
+        let now = world.at(3_000);
+        assert_eq!(commits(&world.seal(now)), 4);
+        assert!(world.seal(now).is_empty(), "one commit per lease");
+    }
+
+    #[test]
+    fn single_reveals_with_m_acks_and_not_before() {
+        let mut world = World::new(TaskSpec::single(3, 4));
+        let now = world.at(3_000);
+        world.seal(now);
+        assert_eq!(reveals(&world.ack(0, 0, 1, now)), 0);
+        assert_eq!(reveals(&world.ack(1, 0, 1, now)), 0);
+        assert_eq!(reveals(&world.ack(2, 0, 1, now)), 4);
+    }
+
+    #[test]
+    fn race_reveals_early_only_with_q_rank_one_acks() {
+        let mut world = World::new(TaskSpec::race(3, 4));
+        let now = world.at(3_000);
+        world.seal(now);
+        world.ack(0, 0, 1, now);
+        world.ack(1, 0, 1, now);
+        assert_eq!(
+            reveals(&world.ack(2, 0, 2, now)),
+            0,
+            "the third saw another first"
+        );
+        let from = world.story.scene.dossier.times().reveal_from_ms.get();
+        assert_eq!(reveals(&world.job.tick(from - 1)), 0);
+        assert_eq!(reveals(&world.job.tick(from + RESEND_MS)), 4);
+    }
+
+    #[test]
+    fn quorum_reveals_early_only_when_every_lease_has_a_strong_certificate() {
+        let mut world = World::new(TaskSpec::quorum(3, 4));
+        assert_eq!(world.story.scene.spec.mode, Mode::Quorum);
+        let leases = world.story.leases.len();
+        let now = world.at(3_000);
+        world.seal(now);
+        let mut last = Vec::new();
+        for lease in 0..leases {
+            let rank = u8::try_from(lease + 1).unwrap();
+            for validator in 0..3 {
+                let complete = lease + 1 == leases && validator == 2;
+                last = world.ack(validator, lease, rank, now);
+                assert_eq!(
+                    reveals(&last) > 0,
+                    complete,
+                    "lease {lease}, validator {validator}"
+                );
+            }
+        }
+        assert_eq!(reveals(&last), 4);
+    }
+
+    #[test]
+    fn validators_that_took_the_reveal_are_not_asked_again() {
+        let mut world = World::new(TaskSpec::single(3, 4));
+        let now = world.at(3_000);
+        world.seal(now);
+        for validator in 0..3 {
+            world.ack(validator, 0, 1, now);
+        }
+        world.job.reveal_taken(0);
+        world.job.reveal_taken(1);
+        let later = world.job.tick(now + RESEND_MS);
+        assert_eq!(reveals(&later), 2);
+        assert_eq!(commits(&later), 1, "the one that never acked");
+        world.job.reveal_taken(2);
+        world.job.reveal_taken(3);
+        assert!(world.job.is_over(now + RESEND_MS));
+    }
+
+    #[test]
+    fn nothing_is_sent_from_decide_at_on() {
+        let mut world = World::new(TaskSpec::single(3, 4));
+        let now = world.at(3_000);
+        world.seal(now);
+        let decide_at = world.story.scene.dossier.times().decide_at_ms.get();
+        assert!(world.job.tick(decide_at).is_empty());
+    }
+}

@@ -63,3 +63,62 @@ impl Payday {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use d402_settlement::market::testkit::{TaskSpec, TaskStory};
+
+    use super::*;
+
+    #[test]
+    fn threat_12_m_valid_signatures_from_different_notices_make_a_receipt() {
+        let story = TaskStory::honest(TaskSpec::single(3, 4));
+        let now = story.scene.dossier.times().settle_by_s;
+        let mut payday = Payday::default();
+        let mut complete = None;
+        for validator in 0..3 {
+            assert!(complete.is_none());
+            let signature = story
+                .scene
+                .settlement_signatures(&[validator], &story.decided.digest);
+            let carrier = story.decided.signed(signature).unwrap();
+            complete = payday.signature_seen(&story.scene.dossier, &carrier, now);
+        }
+        assert_eq!(complete.unwrap().signatures().len(), 3);
+        assert!(payday.start_waiting());
+        assert!(!payday.start_waiting(), "one waiter per task");
+    }
+
+    #[test]
+    fn a_bad_signature_is_dropped_and_hurts_no_good_one() {
+        let story = TaskStory::honest(TaskSpec::single(3, 4));
+        let now = story.scene.dossier.times().settle_by_s;
+        let mut payday = Payday::default();
+        for validator in 0..2 {
+            let good = story
+                .scene
+                .settlement_signatures(&[validator], &story.decided.digest);
+            payday.signature_seen(
+                &story.scene.dossier,
+                &story.decided.signed(good).unwrap(),
+                now,
+            );
+        }
+        let bad = story.scene.settlement_signatures(&[2], &[7; 32]);
+        let carrier = story.decided.signed(bad).unwrap();
+        assert!(
+            payday
+                .signature_seen(&story.scene.dossier, &carrier, now)
+                .is_none()
+        );
+        let good = story
+            .scene
+            .settlement_signatures(&[2], &story.decided.digest);
+        let carrier = story.decided.signed(good).unwrap();
+        assert!(
+            payday
+                .signature_seen(&story.scene.dossier, &carrier, now)
+                .is_some()
+        );
+    }
+}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -30,4 +30,14 @@ test("a file without cases is refused", () => {
     assert.throws(() => readCases("empty.json", folder), RangeError);
     assert.throws(() => readCases("other.json", folder), TypeError);
   });
+});
+
+test("every vector file is read by a test", () => {
+  const tests = new URL("./", import.meta.url);
+  const sources = readdirSync(tests).map((name) => readFileSync(new URL(name, tests), "utf8"));
+  const files = readdirSync(new URL("../../../protocol/vectors/", import.meta.url));
+  assert.ok(files.length >= 15);
+  for (const file of files) {
+    assert.ok(sources.some((source) => source.includes(`"${file}"`)), `${file} has no reader`);
+  }
 });

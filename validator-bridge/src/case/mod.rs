@@ -11,6 +11,9 @@ mod release;
 mod reveal;
 mod signing;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

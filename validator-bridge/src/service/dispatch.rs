@@ -31,11 +31,22 @@ impl Bridge {
     ) -> Result<Response, Refusal> {
         match request {
             Request::OpenTask { dossier } => self.open_task(from, *dossier).await,
-            Request::Commit { task_id, lease, lease_accept, lease_set, commit } => {
+            Request::Commit {
+                task_id,
+                lease,
+                lease_accept,
+                lease_set,
+                commit,
+            } => {
                 let papers = CommitPapers::parse(lease, lease_accept, lease_set, commit)?;
                 self.commit(task_id, papers, from, outbound).await
             }
-            Request::Reveal { claim, certificate, commits, blobs } => {
+            Request::Reveal {
+                claim,
+                certificate,
+                commits,
+                blobs,
+            } => {
                 let papers = RevealPapers::parse(claim, certificate, commits, &blobs)?;
                 self.reveal(papers, outbound).await
             }
@@ -47,16 +58,34 @@ impl Bridge {
                 let case = self.case(task_id, outbound).await?;
                 case.lock().await.inventory(now_ms()).await
             }
-            Request::Propose { task_id, round, receipt, inputs, objects } => {
-                let proposal = Proposal { round, receipt, inputs, objects };
+            Request::Propose {
+                task_id,
+                round,
+                receipt,
+                inputs,
+                objects,
+            } => {
+                let proposal = Proposal {
+                    round,
+                    receipt,
+                    inputs,
+                    objects,
+                };
                 let case = self.case(task_id, outbound).await?;
                 case.lock().await.propose(proposal, now_ms()).await
             }
             Request::Sign { task_id, ready } => {
-                let ready = ready.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+                let ready = ready
+                    .into_iter()
+                    .map(parse)
+                    .collect::<Result<Vec<_>, _>>()?;
                 self.sign(task_id, ready, outbound).await
             }
-            Request::GetOutput { task_id, cid, receipt } => {
+            Request::GetOutput {
+                task_id,
+                cid,
+                receipt,
+            } => {
                 let case = self.case(task_id, outbound).await?;
                 case.lock().await.release(cid, &receipt, now_ms()).await
             }
@@ -72,16 +101,29 @@ impl Bridge {
     /// What others tell: it is kept when it belongs to a task of ours.
     async fn notice(&self, notice: Request, outbound: &Outbound) -> Result<Response, Refusal> {
         match notice {
-            Request::AckNotice { ack, commit, lease_set } => {
+            Request::AckNotice {
+                ack,
+                commit,
+                lease_set,
+            } => {
                 let ack: Signed<CommitAck> = parse(ack)?;
-                let set = lease_set.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+                let set = lease_set
+                    .into_iter()
+                    .map(parse)
+                    .collect::<Result<Vec<_>, _>>()?;
                 let case = self.case(ack.payload().task_id, outbound).await?;
-                case.lock().await.ack_noticed(ack, parse(commit)?, set).await?;
+                case.lock()
+                    .await
+                    .ack_noticed(ack, parse(commit)?, set)
+                    .await?;
             }
             Request::ReceiptNotice { receipt, claim } => {
                 let receipt: Signed<ValidationReceipt> = parse(receipt)?;
                 let case = self.case(receipt.payload().task_id, outbound).await?;
-                case.lock().await.receipt_noticed(receipt, parse(claim)?).await?;
+                case.lock()
+                    .await
+                    .receipt_noticed(receipt, parse(claim)?)
+                    .await?;
             }
             Request::SignatureNotice { task_id, receipt } => {
                 let case = self.case(task_id, outbound).await?;

@@ -136,6 +136,7 @@ pub fn vectors() -> Value {
     file(&mut tale, ("single, 1 of 1", &small));
     objects(&mut tale, ("single, 1 of 1", &small));
     resigned(&mut tale, ("single, 1 of 1", &small), &story);
+    ruleless(&mut tale, ("single, 1 of 1", &small), &story);
     receipts(&mut tale, ("single, 1 of 1", &small), &story);
     evidence(&mut tale);
     json!({ "spec": "2.1, 5", "bases": tale.bases, "cases": tale.cases })
@@ -355,6 +356,26 @@ fn resigned(tale: &mut Tale, base: (&str, &Value), story: &TaskStory) {
         other.task_id = claim.cid();
         b["claims"][0] = signed(other, scene.worker_of(lease));
     });
+    tale.damaged(base, "a claim under other terms", |b| {
+        let mut other: ResultClaim = claim.payload().clone();
+        other.terms_hash = Hex32::from_bytes([9; 32]);
+        b["claims"][0] = signed(other, scene.worker_of(lease));
+    });
+    tale.damaged(base, "a commit by a worker without the lease", |b| {
+        let mut other = commit.payload().clone();
+        other.worker = scene.actors.workers[1].id();
+        b["commits"][0] = signed(other, &scene.actors.workers[1].key);
+    });
+    tale.damaged(base, "a commit for another network", |b| {
+        let mut other = commit.payload().clone();
+        other.network = "d402:other".parse().expect("a network");
+        b["commits"][0] = signed(other, scene.worker_of(lease));
+    });
+    tale.damaged(base, "a lease that pays a validator", |b| {
+        let mut other = lease.payload().clone();
+        other.payout.address = scene.actors.validators[0].payout.clone();
+        b["leases"][0] = signed(other, gateway);
+    });
     tale.damaged(base, "a claim that opens no commit", |b| {
         b["claims"][0] = scene.claim(lease, b"another output").to_value();
     });
@@ -403,6 +424,171 @@ fn resigned(tale: &mut Tale, base: (&str, &Value), story: &TaskStory) {
 
 fn signed<T: d402_objects::Payload>(payload: T, key: &d402_objects::SigningKey) -> Value {
     Signed::sign(payload, key).expect("signed").to_value()
+}
+
+/// Name, place of the object in the bundle, field of its payload, value, who signs.
+type RuleCase<'a> = (
+    &'a str,
+    &'a [&'a str],
+    &'a [&'a str],
+    Value,
+    &'a d402_objects::SigningKey,
+);
+
+/// Objects with good signatures that break a rule between their fields, which no honest signer writes.
+fn ruleless(tale: &mut Tale, base: (&str, &Value), story: &TaskStory) {
+    let actors = &story.scene.actors;
+    let (buyer, gateway, author) = (&actors.buyer, &actors.gateway, &actors.author);
+    let (worker, validator) = (&actors.workers[0].key, &actors.validators[0].key);
+    let zeros = Value::from("0".repeat(64));
+    let cases: [RuleCase<'_>; 18] = [
+        (
+            "a deadline after a day",
+            &["intent"],
+            &["deadlineMs"],
+            json!(1_795_100_000_000u64),
+            buyer,
+        ),
+        (
+            "nine attempts",
+            &["intent"],
+            &["maxAttempts"],
+            json!(9),
+            buyer,
+        ),
+        (
+            "single with two workers",
+            &["intent"],
+            &["fanout"],
+            json!(2),
+            buyer,
+        ),
+        (
+            "a threshold of none",
+            &["intent"],
+            &["validation", "threshold"],
+            json!(0),
+            buyer,
+        ),
+        (
+            "a threshold above n",
+            &["intent"],
+            &["validation", "threshold"],
+            json!(2),
+            buyer,
+        ),
+        ("no payment", &["intent"], &["payment"], json!([]), buyer),
+        (
+            "a budget of nothing",
+            &["intent"],
+            &["payment", "0", "budget"],
+            json!("0"),
+            buyer,
+        ),
+        (
+            "a cap above half",
+            &["intent"],
+            &["payment", "0", "validatorFeeCap"],
+            json!("50001"),
+            buyer,
+        ),
+        (
+            "a gateway fee of 20.01 %",
+            &["intent"],
+            &["payment", "0", "gatewayFeeBps"],
+            json!(2_001),
+            buyer,
+        ),
+        (
+            "a fee without a payee",
+            &["intent"],
+            &["payment", "0", "gatewayFeePayee"],
+            Value::Null,
+            buyer,
+        ),
+        (
+            "a commission of 20.01 %",
+            &["registration"],
+            &["commission", "bps"],
+            json!(2_001),
+            author,
+        ),
+        (
+            "valid until it begins",
+            &["registration"],
+            &["validUntilMs"],
+            json!(0),
+            author,
+        ),
+        (
+            "a similarity nobody asked for",
+            &["manifest"],
+            &["similarity"],
+            json!({ "name": "same", "thresholdBps": 1 }),
+            author,
+        ),
+        (
+            "no way to judge",
+            &["manifest"],
+            &["validationModels"],
+            json!([]),
+            author,
+        ),
+        (
+            "a lease index of none",
+            &["leases", "0"],
+            &["leaseIndex"],
+            json!(1),
+            gateway,
+        ),
+        (
+            "a free lease",
+            &["leases", "0"],
+            &["price"],
+            json!("0"),
+            gateway,
+        ),
+        ("rank 0", &["acks", "0"], &["rank"], json!(0), validator),
+        (
+            "another evidence root",
+            &["claims", "0"],
+            &["evidenceRoot"],
+            zeros,
+            worker,
+        ),
+    ];
+    for (name, place, field, value, key) in cases {
+        tale.damaged(base, name, |b| {
+            let envelope = at(b, place);
+            *at(&mut envelope["payload"], field) = value;
+            force_signature(envelope, key);
+        });
+    }
+}
+
+fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
+    path.iter()
+        .fold(value, |at, step| match step.parse::<usize>() {
+            Ok(index) => &mut at[index],
+            Err(_) => &mut at[*step],
+        })
+}
+
+/// Signs an envelope's payload as it stands.
+fn force_signature(envelope: &mut Value, key: &d402_objects::SigningKey) {
+    use ed25519_dalek::Signer as _;
+
+    let kind = envelope["payloadType"]
+        .as_str()
+        .expect("a kind")
+        .replace("d402.", "");
+    let network = envelope["payload"]["network"]
+        .as_str()
+        .map(|name| name.parse().expect("a network"));
+    let digest = canonical::digest(&envelope["payload"]);
+    let signer = Ed25519Id::from(key).into();
+    let message = d402_objects::preimage(&kind, 1, network.as_ref(), &signer, &digest);
+    envelope["signature"] = Value::from(hex::encode(key.sign(&message).to_bytes()));
 }
 
 /// The receipt and the signatures under it.

@@ -99,14 +99,13 @@ impl Task {
         }
     }
 
-    /// Commit, acks with one rank, reveal and verdict of `validators`.
+    /// Commit, acks with one rank, reveal and verdict of the same validators.
     fn deliver(
         &mut self,
         lease: usize,
         rank: u8,
         digest: usize,
-        accept: bool,
-        validators: &[u8],
+        (accept, validators): (bool, &[u8]),
     ) -> usize {
         self.commit(lease, lease);
         let acks: Vec<(u8, u8)> = validators.iter().map(|v| (*v, rank)).collect();
@@ -134,29 +133,29 @@ fn singles(tasks: &mut Vec<Task>) {
 
     let mut task = Task::new("single: accepted", Mode::Single, 3, 4);
     let lease = task.lease(1, 1, 1);
-    task.deliver(lease, 1, 1, OK, &[0, 1, 2, 3]);
+    task.deliver(lease, 1, 1, (OK, &[0, 1, 2, 3]));
     tasks.push(task);
 
     let mut task = Task::new("single: judged rejected", Mode::Single, 3, 4);
     let lease = task.lease(1, 1, 1);
-    task.deliver(lease, 1, 1, BAD, &[1, 2, 3]);
+    task.deliver(lease, 1, 1, (BAD, &[1, 2, 3]));
     tasks.push(task);
 
     let mut task = Task::new("single: one ack too few", Mode::Single, 3, 4);
     let lease = task.lease(1, 1, 1);
-    task.deliver(lease, 1, 1, OK, &[0, 1, 2]);
+    task.deliver(lease, 1, 1, (OK, &[0, 1, 2]));
     task.inputs.acks.pop();
     tasks.push(task);
 
     let mut task = Task::new("single: two commits void the lease", Mode::Single, 3, 4);
     let lease = task.lease(1, 1, 1);
-    task.deliver(lease, 1, 1, OK, &[0, 1, 2]);
+    task.deliver(lease, 1, 1, (OK, &[0, 1, 2]));
     task.commit(lease, 99);
     tasks.push(task);
 
     let mut task = Task::new("single: a validator judged both ways", Mode::Single, 3, 4);
     let lease = task.lease(1, 1, 1);
-    let claim = task.deliver(lease, 1, 1, OK, &[0, 1, 2]);
+    let claim = task.deliver(lease, 1, 1, (OK, &[0, 1, 2]));
     task.judge(claim, BAD, &[2]);
     tasks.push(task);
 
@@ -172,8 +171,8 @@ fn singles(tasks: &mut Vec<Task>) {
             4,
         );
         let (second, first) = (task.lease(2, 2, 1), task.lease(1, 1, 1));
-        task.deliver(second, 1, 1, OK, &[0, 1, 2]);
-        let open = task.deliver(first, 1, 2, OK, &[]);
+        task.deliver(second, 1, 1, (OK, &[0, 1, 2]));
+        let open = task.deliver(first, 1, 2, (OK, &[]));
         task.acks(first, first, &[(0, 1), (1, 1), (3, 1)]);
         if let Some(verdict) = judged {
             task.judge(open, verdict, &[1, 2, 3]);
@@ -183,7 +182,7 @@ fn singles(tasks: &mut Vec<Task>) {
 
     let mut task = Task::new("single: two claims open one commit", Mode::Single, 3, 4);
     let lease = task.lease(1, 1, 1);
-    task.deliver(lease, 1, 1, OK, &[0, 1, 2]);
+    task.deliver(lease, 1, 1, (OK, &[0, 1, 2]));
     let again = task.claim(lease, lease, 2);
     task.judge(again, OK, &[0, 1, 2]);
     tasks.push(task);
@@ -195,7 +194,7 @@ fn singles(tasks: &mut Vec<Task>) {
         4,
     );
     let lease = task.lease(1, 1, 1);
-    let claim = task.deliver(lease, 1, 1, OK, &[0, 1]);
+    let claim = task.deliver(lease, 1, 1, (OK, &[0, 1]));
     task.acks(lease, lease, &[(2, 0), (4, 1)]);
     task.judge(claim, OK, &[2]);
     tasks.push(task);
@@ -207,7 +206,7 @@ fn singles(tasks: &mut Vec<Task>) {
         4,
     );
     let (first, second) = (task.lease(1, 1, 1), task.lease(2, 2, 1));
-    task.deliver(first, 1, 1, BAD, &[0, 1, 2]);
+    task.deliver(first, 1, 1, (BAD, &[0, 1, 2]));
     task.acks(second, second, &[(3, 1)]);
     tasks.push(task);
 }
@@ -234,7 +233,7 @@ fn races(tasks: &mut Vec<Task>) {
             let leases = [task.lease(1, 1, 2), task.lease(1, 1, 2)];
             for (lease, ranks) in leases.into_iter().zip(ranks) {
                 let verdict = judged || lease == 1;
-                task.deliver(lease, 1, lease, verdict, &[]);
+                task.deliver(lease, 1, lease, (verdict, &[]));
                 for (validator, rank) in (0..).zip(ranks).filter(|(_, rank)| **rank > 0) {
                     task.acks(lease, lease, &[(validator, *rank)]);
                 }
@@ -243,6 +242,25 @@ fn races(tasks: &mut Vec<Task>) {
             tasks.push(task);
         }
     }
+    // Validator 2 would decide, but it acked a third lease first as well; the hash decides, both ways.
+    for salt in 0..6 {
+        let name = format!("race: the casting vote is an equivocator's, hash {salt}");
+        let mut task = Task::new(name, Mode::Race, 2, 3);
+        let leases = [
+            task.lease(1, 1, 3),
+            task.lease(1, 1, 3),
+            task.lease(1, 1, 3),
+        ];
+        for (lease, ranks) in leases.into_iter().zip([[1, 2, 1], [2, 1, 2]]) {
+            task.deliver(lease, 1, lease, (OK, &[]));
+            task.acks(lease, lease, &[(0, ranks[0]), (1, ranks[1]), (2, ranks[2])]);
+            task.judge(lease, OK, &[0, 1, 2]);
+        }
+        task.acks(leases[2], leases[2], &[(2, 1)]);
+        task.inputs.claims[0].salt = bytes("salt of", salt);
+        tasks.push(task);
+    }
+
     let mut task = Task::new(
         "race: two sets of one attempt, both with two of three",
         Mode::Race,
@@ -250,19 +268,19 @@ fn races(tasks: &mut Vec<Task>) {
         3,
     );
     let leases = [task.lease(1, 1, 1), task.lease(1, 2, 1)];
-    task.deliver(leases[0], 1, 1, OK, &[0, 2]);
-    task.deliver(leases[1], 1, 1, OK, &[1, 2]);
+    task.deliver(leases[0], 1, 1, (OK, &[0, 2]));
+    task.deliver(leases[1], 1, 1, (OK, &[1, 2]));
     tasks.push(task);
 
     let mut task = Task::new("race: q first ranks of 2-of-3 are three", Mode::Race, 2, 3);
     let leases = [task.lease(1, 1, 2), task.lease(1, 1, 2)];
-    task.deliver(leases[0], 1, 1, OK, &[0, 1, 2]);
-    task.deliver(leases[1], 2, 1, OK, &[0, 1]);
+    task.deliver(leases[0], 1, 1, (OK, &[0, 1, 2]));
+    task.deliver(leases[1], 2, 1, (OK, &[0, 1]));
     tasks.push(task);
 
     let mut task = Task::new("race: a second attempt does not exist", Mode::Race, 1, 1);
     let lease = task.lease(2, 1, 1);
-    task.deliver(lease, 1, 1, OK, &[0]);
+    task.deliver(lease, 1, 1, (OK, &[0]));
     tasks.push(task);
 }
 
@@ -285,7 +303,7 @@ fn quorums(tasks: &mut Vec<Task>) {
                 .zip(digests)
                 .filter(|(_, digest)| **digest > 0)
             {
-                task.deliver(lease, lease as u8 + 1, *digest, OK, &validators[..3]);
+                task.deliver(lease, lease as u8 + 1, *digest, (OK, &validators[..3]));
             }
             tasks.push(task);
         }
@@ -298,7 +316,7 @@ fn quorums(tasks: &mut Vec<Task>) {
     );
     let leases: Vec<usize> = (0..3).map(|_| task.lease(1, 1, 3)).collect();
     for (lease, digest) in leases.into_iter().zip([1, 1, 2]) {
-        task.deliver(lease, lease as u8 + 1, digest, OK, &[0, 1, 2, 3]);
+        task.deliver(lease, lease as u8 + 1, digest, (OK, &[0, 1, 2, 3]));
     }
     tasks.push(task);
 }
@@ -313,7 +331,7 @@ fn money(tasks: &mut Vec<Task>) {
         );
         task.cap = cap;
         let lease = task.lease(1, 1, 1);
-        task.deliver(lease, 1, 1, OK, &[4, 2, 1, 0]);
+        task.deliver(lease, 1, 1, (OK, &[4, 2, 1, 0]));
         tasks.push(task);
     }
     let mut task = Task::new(
@@ -326,20 +344,34 @@ fn money(tasks: &mut Vec<Task>) {
     task.validators[0].fee = Units::ZERO;
     task.validators[2].payee = task.validators[1].payee;
     task.validators[3].payee = task.inputs.leases[lease].payee;
-    task.deliver(lease, 1, 1, OK, &[0, 1, 2, 3]);
+    task.deliver(lease, 1, 1, (OK, &[0, 1, 2, 3]));
+    tasks.push(task);
+
+    let mut task = Task::new(
+        "money: a cheap validator behind one that was dropped",
+        Mode::Single,
+        3,
+        4,
+    );
+    let lease = task.lease(1, 1, 1);
+    task.cap = 25;
+    for (validator, fee) in task.validators.iter_mut().zip([10, 20, 1]) {
+        validator.fee = Units::from_u64(fee);
+    }
+    task.deliver(lease, 1, 1, (OK, &[0, 1, 2]));
     tasks.push(task);
 
     let mut task = Task::new("money: other judges behind each winner", QUORUM, 3, 5);
     let leases = [task.lease(1, 1, 2), task.lease(1, 1, 2)];
-    task.deliver(leases[0], 1, 1, OK, &[0, 1, 2]);
-    task.deliver(leases[1], 2, 1, OK, &[2, 3, 4]);
+    task.deliver(leases[0], 1, 1, (OK, &[0, 1, 2]));
+    task.deliver(leases[1], 2, 1, (OK, &[2, 3, 4]));
     tasks.push(task);
 
     let mut task = Task::new("money: workers with one payee", QUORUM, 1, 1);
     let leases = [task.lease(1, 1, 2), task.lease(1, 1, 2)];
     task.inputs.leases[1].payee = task.inputs.leases[0].payee;
-    task.deliver(leases[0], 1, 1, OK, &[0]);
-    task.deliver(leases[1], 2, 1, OK, &[0]);
+    task.deliver(leases[0], 1, 1, (OK, &[0]));
+    task.deliver(leases[1], 2, 1, (OK, &[0]));
     tasks.push(task);
 }
 

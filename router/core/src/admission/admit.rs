@@ -1,24 +1,14 @@
 //! From a request to an unsigned intent with its quotes.
 
 use d402_objects::{
-    Address, Amount, BlobRef, Caip2, Cid, Ed25519Id, Hex32, Invalid, Label, Mode, Nonce16,
-    PaymentOption, Signed, TaskIntent, UnixMs, ValidationPolicy, ValidatorOffer, canonical, cid_of,
+    Amount, BlobRef, Cid, Document as _, Ed25519Id, Hex32, Invalid, Mode, Nonce16, PaymentOption,
+    Signed, TaskIntent, UnixMs, ValidationPolicy, ValidatorOffer, canonical,
 };
-use d402_settlement::market::{Quote, TaskParts, set_hash_of};
+use d402_settlement::market::{Quote, TaskParts};
 
+use super::rails::{payments, usable_rails};
 use super::validators::{Chosen, Job, choose};
-use super::{Catalogue, Listing, NotAdmitted, Policy, TaskRequest};
-
-/// A rail this gateway sells on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RailOffer {
-    /// The rail's name.
-    pub rail: Label,
-    /// Its network.
-    pub network: Caip2,
-    /// The token.
-    pub asset: Address,
-}
+use super::{Catalogue, Listing, NotAdmitted, Policy, RailOffer, TaskRequest};
 
 /// What must be drawn at random for every intent, and who it is for.
 #[derive(Clone, Copy, Debug)]
@@ -35,23 +25,6 @@ pub struct Draw {
     pub access_hash: Hex32,
 }
 
-/// Why a network is not offered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoPayment {
-    /// The request names no `refundTo` there.
-    #[error("refundTo has no address on this network")]
-    NoRefundTo,
-    /// The creator takes a commission and has no wallet there (threat #24).
-    #[error("the creator has no wallet on this network")]
-    NoCreatorWallet,
-    /// The validators ask more than half of the budget together.
-    #[error("validators ask {fees} together, the budget must be twice that")]
-    FeesTooHigh {
-        /// Base units.
-        fees: Amount,
-    },
-}
-
 /// One payment entry and what follows from it.
 #[derive(Clone, Debug)]
 pub struct AdmittedRail {
@@ -66,6 +39,8 @@ pub struct AdmittedRail {
 pub struct Admission {
     /// Unsigned.
     pub intent: TaskIntent,
+    /// Its canonical JSON.
+    pub intent_text: String,
     /// Its CID: the task id.
     pub task_id: Cid,
     /// Canonical bytes of the input.
@@ -106,7 +81,8 @@ pub fn admit(
         draw,
         (&input, payment, &offers, threshold),
     )?;
-    let task_id = cid_of(&intent).map_err(NotAdmitted::Encoding)?;
+    let intent_text = canonical_text(&intent)?;
+    let task_id = Cid::of(intent_text.as_bytes());
     let parts = TaskParts {
         intent: &intent,
         task_id,
@@ -124,6 +100,7 @@ pub fn admit(
         })
         .collect::<Result<Vec<_>, NotAdmitted>>()?;
     Ok(Admission {
+        intent_text,
         task_id,
         input,
         listing: listing.clone(),
@@ -131,6 +108,13 @@ pub fn admit(
         rails,
         intent,
     })
+}
+
+/// Canonical JSON of an intent whose rules hold: what `cid_of` hashes, kept because the 402 shows it.
+fn canonical_text(intent: &TaskIntent) -> Result<String, NotAdmitted> {
+    intent.validate()?;
+    let value = serde_json::to_value(intent).map_err(|_| NotAdmitted::Encoding)?;
+    String::from_utf8(canonical::to_bytes(&value)).map_err(|_| NotAdmitted::Encoding)
 }
 
 /// Whether terms offered a while ago still hold under the policy of now (threat #55): a challenge forged with a
@@ -238,31 +222,6 @@ fn check_budget(got: Amount, policy: &Policy) -> Result<(), NotAdmitted> {
     Ok(())
 }
 
-fn usable_rails<'a>(
-    request: &TaskRequest,
-    listing: &Listing,
-    rails: &'a [RailOffer],
-) -> Result<Vec<&'a RailOffer>, NotAdmitted> {
-    let commission = &listing.registration.payload().commission;
-    let mut usable = Vec::new();
-    let mut unusable = Vec::new();
-    for rail in rails {
-        let reason = if !request.refund_to.contains_key(&rail.network) {
-            NoPayment::NoRefundTo
-        } else if commission.bps.get() > 0 && !commission.wallets.contains_key(&rail.network) {
-            NoPayment::NoCreatorWallet
-        } else {
-            usable.push(rail);
-            continue;
-        };
-        unusable.push((rail.network.clone(), reason));
-    }
-    if usable.is_empty() {
-        return Err(NotAdmitted::NoRail { rails: unusable });
-    }
-    Ok(usable)
-}
-
 fn validators(
     request: &TaskRequest,
     policy: &Policy,
@@ -292,67 +251,6 @@ fn model(
         .ok_or(NotAdmitted::Intent(Invalid::NotDistinct {
             what: "validationModels",
         }))
-}
-
-fn payments(
-    request: &TaskRequest,
-    policy: &Policy,
-    rails: &[&RailOffer],
-    budget: Amount,
-    (offers, threshold, draw): (&[Signed<ValidatorOffer>], u8, &Draw),
-) -> Result<Vec<PaymentOption>, NotAdmitted> {
-    let mut entries = Vec::with_capacity(rails.len());
-    let mut unusable = Vec::new();
-    for rail in rails {
-        let Some(refund_to) = request.refund_to.get(&rail.network) else {
-            continue;
-        };
-        let fees = fees_on(rail, offers);
-        if fees.get().saturating_mul(2) > budget.get() {
-            unusable.push((rail.network.clone(), NoPayment::FeesTooHigh { fees }));
-            continue;
-        }
-        let (gateway_fee_bps, payee) = policy.fee_on(&rail.network);
-        let set = set_hash_of(&rail.network, threshold, offers)?;
-        entries.push(PaymentOption {
-            rail: rail.rail.clone(),
-            network: rail.network.clone(),
-            asset: rail.asset.clone(),
-            budget,
-            refund_to: refund_to.clone(),
-            rent_to: None,
-            validator_set: Hex32::from_bytes(set.0),
-            gateway_fee_bps,
-            gateway_fee_payee: payee.cloned(),
-            validator_fee_cap: fees,
-            salt: salt_of(draw, rail),
-        });
-    }
-    if entries.is_empty() {
-        return Err(NotAdmitted::NoRail { rails: unusable });
-    }
-    Ok(entries)
-}
-
-/// Sum of what the validators ask on a rail; a missing fee is found by the terms later.
-fn fees_on(rail: &RailOffer, offers: &[Signed<ValidatorOffer>]) -> Amount {
-    offers
-        .iter()
-        .flat_map(|o| o.payload().fees.iter())
-        .filter(|f| f.network == rail.network && f.asset == rail.asset)
-        .fold(Amount::ZERO, |sum, f| {
-            sum.checked_add(f.fee).unwrap_or(Amount::MAX)
-        })
-}
-
-fn salt_of(draw: &Draw, rail: &RailOffer) -> Hex32 {
-    use sha2::{Digest, Sha256};
-    let mut hash = Sha256::new();
-    hash.update(draw.salt);
-    hash.update(rail.rail.as_str());
-    hash.update([0]);
-    hash.update(rail.network.as_str());
-    Hex32::from_bytes(hash.finalize().into())
 }
 
 fn intent(

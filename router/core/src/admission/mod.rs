@@ -13,14 +13,17 @@
 mod admit;
 mod catalogue;
 mod policy;
+mod rails;
 mod refusal;
 mod request;
 mod validators;
 
-pub use admit::{
-    Admission, AdmittedRail, Draw, NoPayment, RailOffer, admit, may_still_be_redeemed,
-};
+#[cfg(test)]
+mod tests;
+
+pub use admit::{Admission, AdmittedRail, Draw, admit, may_still_be_redeemed};
 pub use catalogue::{Catalogue, Listing};
 pub use policy::Policy;
+pub use rails::{NoPayment, RailOffer};
 pub use refusal::{NotAccepted, NotAdmitted};
 pub use request::{RequestedValidation, TaskRequest};

@@ -98,5 +98,5 @@ pub enum NotAdmitted {
     Terms(#[from] DossierError),
     /// The intent cannot be encoded: a bound of the format.
     #[error("intent cannot be encoded")]
-    Encoding(#[source] d402_objects::ObjectError),
+    Encoding,
 }

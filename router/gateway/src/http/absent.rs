@@ -12,7 +12,10 @@ use super::error::HttpError;
 const MAX_NAMED: usize = 32;
 
 /// Routes of a node that does not sell tasks. `gateways` gives base URLs of gateways it knows, when asked.
-pub fn no_gateway_router(roles: Vec<String>, gateways: Arc<dyn Fn() -> Vec<String> + Send + Sync>) -> Router {
+pub fn no_gateway_router(
+    roles: Vec<String>,
+    gateways: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+) -> Router {
     let refusal = move || {
         let mut named = gateways();
         named.truncate(MAX_NAMED);

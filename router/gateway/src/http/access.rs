@@ -21,7 +21,12 @@ const TAG: &[u8] = b"\xffd402evidence-access\x01";
 
 /// The bytes a validator signs to read a content of a task: tag, gateway, task, content, time.
 #[must_use]
-pub fn evidence_access_message(gateway: &Ed25519Id, task_id: &Cid, cid: &Cid, at_ms: u64) -> Vec<u8> {
+pub fn evidence_access_message(
+    gateway: &Ed25519Id,
+    task_id: &Cid,
+    cid: &Cid,
+    at_ms: u64,
+) -> Vec<u8> {
     let mut message = Vec::with_capacity(128);
     message.extend_from_slice(TAG);
     message.extend_from_slice(&gateway.as_bytes());
@@ -38,7 +43,9 @@ pub(super) fn is_open(headers: &HeaderMap, task: &Task) -> bool {
 }
 
 fn shows_token(headers: &HeaderMap, want: &Hex32) -> bool {
-    let Some(token) = bearer(headers) else { return false };
+    let Some(token) = bearer(headers) else {
+        return false;
+    };
     access_hash(token).as_bytes().ct_eq(&want.as_bytes()).into()
 }
 
@@ -51,14 +58,26 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Whether a validator of the task signed this request.
 pub(super) fn is_validator(headers: &HeaderMap, task: &Task, cid: &Cid, now_ms: u64) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let (Some(key), Some(at), Some(signature)) = (text(KEY_HEADER), text(TIMESTAMP_HEADER), text(SIGNATURE_HEADER)) else {
+    let (Some(key), Some(at), Some(signature)) = (
+        text(KEY_HEADER),
+        text(TIMESTAMP_HEADER),
+        text(SIGNATURE_HEADER),
+    ) else {
         return false;
     };
-    let (Ok(key), Ok(at_ms), Ok(signature)) = (key.parse::<Ed25519Id>(), at.parse::<u64>(), signature.parse::<SignatureBytes>()) else {
+    let (Ok(key), Ok(at_ms), Ok(signature)) = (
+        key.parse::<Ed25519Id>(),
+        at.parse::<u64>(),
+        signature.parse::<SignatureBytes>(),
+    ) else {
         return false;
     };
-    let Ok(signature) = signature.to_array() else { return false };
+    let Ok(signature) = signature.to_array() else {
+        return false;
+    };
     let dossier = task.dossier();
     let message = evidence_access_message(&dossier.intent().gateway, &task.task_id(), cid, at_ms);
-    at_ms.abs_diff(now_ms) <= WINDOW_MS && dossier.is_validator_key(&key) && key.verify(&message, &signature).is_ok()
+    at_ms.abs_diff(now_ms) <= WINDOW_MS
+        && dossier.is_validator_key(&key)
+        && key.verify(&message, &signature).is_ok()
 }

@@ -24,7 +24,10 @@ pub(super) async fn bundle(
         }
         Some(Ending::Paid { receipt, .. } | Ending::Rejected { receipt, .. }) => receipt.clone(),
         Some(Ending::Refunded { .. } | Ending::SettledElsewhere { .. } | Ending::Unfunded) => {
-            return Err(HttpError::NoReceipt { task_id: task.task_id(), status: views::status(&task) });
+            return Err(HttpError::NoReceipt {
+                task_id: task.task_id(),
+                status: views::status(&task),
+            });
         }
     };
     // A bundle of a paid task holds its output.
@@ -32,12 +35,22 @@ pub(super) async fn bundle(
         return Err(HttpError::NoAccess);
     }
     let contents = match task.output() {
-        Some(cid) => state.engine().ports().blobs.get(cid).await?.into_iter().collect(),
+        Some(cid) => state
+            .engine()
+            .ports()
+            .blobs
+            .get(cid)
+            .await?
+            .into_iter()
+            .collect(),
         None => Vec::new(),
     };
     let bytes = build(&task, &receipt, &contents)?;
     let mut response = private((StatusCode::OK, bytes).into_response());
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
     Ok(response)
 }
 
@@ -61,8 +74,16 @@ fn build(task: &Task, receipt: &SignedReceipt, contents: &[Vec<u8>]) -> Result<V
 fn decision_of(task: &Task, receipt: &SignedReceipt) -> Option<Decided> {
     let times = task.dossier().times();
     let moments = [times.issued_at_ms, times.deadline_ms, times.decide_at_ms];
-    let on_time = moments.into_iter().map(|now_ms| Facts { now_ms, deposit: DepositFact::OnTime, paid_elsewhere: false });
-    let late = Facts { now_ms: times.decide_at_ms, deposit: DepositFact::Late, paid_elsewhere: false };
+    let on_time = moments.into_iter().map(|now_ms| Facts {
+        now_ms,
+        deposit: DepositFact::OnTime,
+        paid_elsewhere: false,
+    });
+    let late = Facts {
+        now_ms: times.decide_at_ms,
+        deposit: DepositFact::Late,
+        paid_elsewhere: false,
+    };
     on_time
         .chain([late])
         .filter_map(|facts| decide(task.evidence(), &facts).decided())

@@ -54,11 +54,12 @@ pub(crate) struct Face<'a> {
 }
 
 /// A payment entry of an admission, as canonical JSON without its challenge.
-fn entry_text(admission: &Admission, intent_text: &str, index: usize, face: &Face<'_>) -> Option<(String, String)> {
+fn entry_text(admission: &Admission, index: usize, face: &Face<'_>) -> Option<(String, String)> {
     let rail = admission.rails.get(index)?;
     let payment = admission.intent.payment.get(index)?;
     let terms = URL_SAFE_NO_PAD.encode(rail.quote.terms.encode());
     let pay_to = address_of(&rail.quote.pay_to)?;
+    let intent_text = &admission.intent_text;
     let head = format!(
         r#"{{"amount":"{}","asset":{},"extra":{{"d402":{{"#,
         payment.budget,
@@ -79,7 +80,12 @@ fn quoted(text: &str) -> String {
 }
 
 /// What the MAC is over: canonical JSON of the bound request, the entry and its times.
-fn mac_text(bound: &Bound<'_>, task_id: &Cid, entry: &str, (issued_at_ms, expires_at_ms): (u64, u64)) -> String {
+fn mac_text(
+    bound: &Bound<'_>,
+    task_id: &Cid,
+    entry: &str,
+    (issued_at_ms, expires_at_ms): (u64, u64),
+) -> String {
     format!(
         r#"{{"accepts":[{entry}],"bodySha256":"{}","clusterId":{},"expiresAtMs":{expires_at_ms},"intentCid":"{task_id}","issuedAtMs":{issued_at_ms},"method":{},"path":{},"query":{}}}"#,
         bound.body_sha256,
@@ -109,15 +115,19 @@ pub(crate) fn write(
     faces: &[Face<'_>],
     frame: &Frame<'_>,
 ) -> Result<Response, HttpError> {
-    let intent_value = serde_json::to_value(&admission.intent).map_err(|_| HttpError::Internal { what: "intent" })?;
-    let intent_text = String::from_utf8(canonical::to_bytes(&intent_value)).map_err(|_| HttpError::Internal { what: "intent" })?;
     let mut entries = Vec::with_capacity(admission.rails.len());
     for (index, (rail, face)) in admission.rails.iter().zip(faces).enumerate() {
-        let (head, tail) = entry_text(admission, &intent_text, index, face).ok_or(HttpError::Internal { what: "entry" })?;
-        let expires = frame.now_ms.saturating_add(MAX_LIFE_MS).min(rail.quote.times.fund_by_ms.get());
+        let (head, tail) =
+            entry_text(admission, index, face).ok_or(HttpError::Internal { what: "entry" })?;
+        let expires = frame
+            .now_ms
+            .saturating_add(MAX_LIFE_MS)
+            .min(rail.quote.times.fund_by_ms.get());
         let times = (frame.now_ms, expires);
         let text = mac_text(bound, &admission.task_id, &format!("{head}{tail}"), times);
-        let mac = secrets.mac(text.as_bytes()).ok_or(HttpError::Internal { what: "kid" })?;
+        let mac = secrets
+            .mac(text.as_bytes())
+            .ok_or(HttpError::Internal { what: "kid" })?;
         let (issued, kid) = (frame.now_ms, quoted(secrets.kid()));
         entries.push(format!(
             r#"{head}"challenge":{{"expiresAtMs":{expires},"issuedAtMs":{issued},"kid":{kid},"mac":"{mac}"}},{tail}"#
@@ -128,11 +138,15 @@ pub(crate) fn write(
     if header.len() > MAX_HEADER_BYTES {
         return Err(HttpError::ChallengeTooLarge);
     }
-    let body = body_text(admission, &required, &intent_text, frame);
-    let header = HeaderValue::from_str(&header).map_err(|_| HttpError::Internal { what: "header" })?;
+    let body = body_text(admission, &required, frame);
+    let header =
+        HeaderValue::from_str(&header).map_err(|_| HttpError::Internal { what: "header" })?;
     let mut response = (StatusCode::PAYMENT_REQUIRED, body).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PAYMENT_REQUIRED, header);
     Ok(response)
@@ -140,7 +154,9 @@ pub(crate) fn write(
 
 /// x402 v2 `PaymentRequired`.
 fn payment_required(entries: &[String], frame: &Frame<'_>) -> String {
-    let error = frame.error.unwrap_or("PAYMENT-SIGNATURE header is required");
+    let error = frame
+        .error
+        .unwrap_or("PAYMENT-SIGNATURE header is required");
     format!(
         r#"{{"accepts":[{}],"error":{},"extensions":{{"payment-identifier":{{"info":{{"required":false}},"schema":{{}}}}}},"resource":{{"description":"Bounded work, paid on delivery.","mimeType":"application/json","url":{}}},"x402Version":2}}"#,
         entries.join(","),
@@ -149,10 +165,16 @@ fn payment_required(entries: &[String], frame: &Frame<'_>) -> String {
     )
 }
 
-fn body_text(admission: &Admission, required: &str, intent_text: &str, frame: &Frame<'_>) -> String {
-    let (manifest, registration) = (text(&admission.listing.manifest), text(&admission.listing.registration));
+fn body_text(admission: &Admission, required: &str, frame: &Frame<'_>) -> String {
+    let intent_text = &admission.intent_text;
+    let (manifest, registration) = (
+        text(&admission.listing.manifest),
+        text(&admission.listing.registration),
+    );
     let offers: Vec<&str> = admission.offers.iter().map(text).collect();
-    let token = frame.access_token.map_or_else(String::new, |token| format!(r#""accessToken":"{token}","#));
+    let token = frame
+        .access_token
+        .map_or_else(String::new, |token| format!(r#""accessToken":"{token}","#));
     format!(
         r#"{{{token}"intent":{intent_text},"manifest":{manifest},"offers":[{}],"registration":{registration},"x402":{required}}}"#,
         offers.join(","),
@@ -194,7 +216,11 @@ pub(crate) enum Forged {
 }
 
 /// Checks an echoed payment entry against the request. Does not look at the clock: [`Redeemed::expires_at_ms`].
-pub(crate) fn redeem(secrets: &Secrets, accepted: &Value, bound: &Bound<'_>) -> Result<Redeemed, Forged> {
+pub(crate) fn redeem(
+    secrets: &Secrets,
+    accepted: &Value,
+    bound: &Bound<'_>,
+) -> Result<Redeemed, Forged> {
     let mut entry = accepted.clone();
     let d402 = entry
         .get_mut("extra")
@@ -205,24 +231,41 @@ pub(crate) fn redeem(secrets: &Secrets, accepted: &Value, bound: &Bound<'_>) -> 
     let stamp: Stamp = serde_json::from_value(stamp).map_err(|_| Forged::Malformed)?;
     let intent_value = d402.get("intent").ok_or(Forged::Malformed)?;
     let task_id = Cid::of(&canonical::to_bytes(intent_value));
-    let extra: D402Extra = serde_json::from_value(Value::Object(d402.clone())).map_err(|_| Forged::Malformed)?;
-    let entry_text = String::from_utf8(canonical::to_bytes(&entry)).map_err(|_| Forged::Malformed)?;
-    let text = mac_text(bound, &task_id, &entry_text, (stamp.issued_at_ms, stamp.expires_at_ms));
+    let extra: D402Extra =
+        serde_json::from_value(Value::Object(d402.clone())).map_err(|_| Forged::Malformed)?;
+    let entry_text =
+        String::from_utf8(canonical::to_bytes(&entry)).map_err(|_| Forged::Malformed)?;
+    let text = mac_text(
+        bound,
+        &task_id,
+        &entry_text,
+        (stamp.issued_at_ms, stamp.expires_at_ms),
+    );
     if !secrets.verifies(&stamp.kid, text.as_bytes(), &stamp.mac) {
         return Err(Forged::Mac);
     }
     Ok(Redeemed {
         intent: extra.intent,
         payment_index: extra.payment_index,
-        terms: URL_SAFE_NO_PAD.decode(extra.terms).map_err(|_| Forged::Malformed)?,
-        pay_to: entry.get("payTo").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        terms: URL_SAFE_NO_PAD
+            .decode(extra.terms)
+            .map_err(|_| Forged::Malformed)?,
+        pay_to: entry
+            .get("payTo")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
         expires_at_ms: stamp.expires_at_ms,
     })
 }
 
 /// The query of a request in an order of its own.
 pub(crate) fn sorted_query(raw: Option<&str>) -> String {
-    let mut pairs: Vec<&str> = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).collect();
+    let mut pairs: Vec<&str> = raw
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .collect();
     pairs.sort_unstable();
     pairs.join("&")
 }

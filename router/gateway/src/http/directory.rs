@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use d402_core::admission::{Catalogue, Listing};
 use d402_core::ports::{Directory, DirectoryEntry, StoreError};
 use d402_objects::{
-    Cid, DeprecationRecord, Document, Manifest, NamespaceProof, Payload, Registration, Signed, ValidatorOffer,
+    Cid, DeprecationRecord, Document, Manifest, NamespaceProof, Payload, Registration, Signed,
+    ValidatorOffer,
 };
 use jsonschema::Validator;
 
@@ -137,7 +138,11 @@ impl DirectoryView {
                 .with_deprecations(deprecations)
                 .with_namespace_proofs(&proofs, now_ms)
                 .with_offers(offers, now_ms);
-            Arc::new(View { catalogue, schemas: known.live_schemas(&manifests), read_ms: now_ms })
+            Arc::new(View {
+                catalogue,
+                schemas: known.live_schemas(&manifests),
+                read_ms: now_ms,
+            })
         };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&view);
         Ok(view)
@@ -168,8 +173,16 @@ impl DirectoryView {
         Some(Listing {
             manifest: known.manifests.get(manifest)?,
             registration: known.registrations.get(registration)?,
-            deprecation: self.current().catalogue.listing(manifest).and_then(|l| l.deprecation.clone()),
-            namespace_proven: self.current().catalogue.listing(manifest).is_some_and(|l| l.namespace_proven),
+            deprecation: self
+                .current()
+                .catalogue
+                .listing(manifest)
+                .and_then(|l| l.deprecation.clone()),
+            namespace_proven: self
+                .current()
+                .catalogue
+                .listing(manifest)
+                .is_some_and(|l| l.namespace_proven),
         })
     }
 
@@ -193,12 +206,21 @@ impl<T: Payload> Shelf<T> {
             match Signed::<T>::from_value(entry.object.0) {
                 Ok(object) => {
                     live.push(object.clone());
-                    self.0.insert(object.cid(), Seen { object, seen_ms: now_ms });
+                    self.0.insert(
+                        object.cid(),
+                        Seen {
+                            object,
+                            seen_ms: now_ms,
+                        },
+                    );
                 }
-                Err(error) => tracing::warn!(cid = %entry.cid, %error, "directory holds an object that does not verify"),
+                Err(error) => {
+                    tracing::warn!(cid = %entry.cid, %error, "directory holds an object that does not verify")
+                }
             }
         }
-        self.0.retain(|_, seen| now_ms.saturating_sub(seen.seen_ms) < REMEMBERED_MS);
+        self.0
+            .retain(|_, seen| now_ms.saturating_sub(seen.seen_ms) < REMEMBERED_MS);
         live
     }
 }
@@ -229,7 +251,8 @@ impl Known {
     }
 
     fn live_schemas(&mut self, manifests: &[Signed<Manifest>]) -> BTreeMap<Cid, Arc<Validator>> {
-        let manifests: std::collections::BTreeSet<Cid> = manifests.iter().map(Signed::cid).collect();
+        let manifests: std::collections::BTreeSet<Cid> =
+            manifests.iter().map(Signed::cid).collect();
         self.schemas.retain(|cid, _| manifests.contains(cid));
         self.schemas.clone()
     }

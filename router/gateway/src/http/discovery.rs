@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use d402_core::admission::Listing;
-use d402_objects::{Cid, Namespace, Value};
+use d402_core::admission::{Catalogue, Listing, Policy};
+use d402_objects::{Cid, Namespace, Signed, ValidatorOffer, Value};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -75,7 +75,10 @@ fn commission(state: &HttpState, health: bool) -> Value {
         "payoutRail": state.0.rails.first().map(|rail| rail.offer.rail.as_str()),
     });
     if let (true, Some(members)) = (health, value.as_object_mut()) {
-        members.insert("requiresEscrowForDirectProviderPayTo".to_owned(), Value::Bool(true));
+        members.insert(
+            "requiresEscrowForDirectProviderPayTo".to_owned(),
+            Value::Bool(true),
+        );
     }
     value
 }
@@ -96,7 +99,11 @@ pub(super) async fn document(State(state): State<HttpState>) -> Result<Response,
         .take(MAX_ADVERTISED)
         .map(|listing| advertised(&state, listing))
         .collect();
-    let transport = if base.starts_with("https:") { "https" } else { "http" };
+    let transport = if base.starts_with("https:") {
+        "https"
+    } else {
+        "http"
+    };
     let body = json!({
         "d402GatewayVersion": 1,
         "dncGatewayVersion": 1,
@@ -127,7 +134,10 @@ pub(super) async fn document(State(state): State<HttpState>) -> Result<Response,
         "trust": {"gatewayKey": state.engine().gateway(), "clusterId": state.0.cluster_id},
     });
     let mut response = Json(body).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=30"));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("max-age=30"),
+    );
     Ok(response)
 }
 
@@ -183,65 +193,93 @@ pub(super) struct Filter {
     manifest_cid: Option<String>,
 }
 
+/// The filters, parsed.
+struct Wanted {
+    tag: Option<String>,
+    namespace: Option<Namespace>,
+    manifest: Option<Cid>,
+}
+
+impl Wanted {
+    fn of(filter: Filter) -> Result<Self, HttpError> {
+        let malformed = |what| HttpError::Malformed { what };
+        let manifest = filter.manifest_cid.map(|cid| cid.parse()).transpose();
+        let namespace = filter.namespace.map(|name| name.parse()).transpose();
+        Ok(Self {
+            tag: filter.tag,
+            namespace: namespace.map_err(|_| malformed("namespace"))?,
+            manifest: manifest.map_err(|_| malformed("manifestCid"))?,
+        })
+    }
+
+    fn fits(&self, listing: &Listing) -> bool {
+        let named = &listing.registration.payload().namespace;
+        let tags = &listing.manifest.payload().tags;
+        self.manifest
+            .is_none_or(|cid| cid == listing.manifest.cid())
+            && self.namespace.as_ref().is_none_or(|n| n == named)
+            && self
+                .tag
+                .as_ref()
+                .is_none_or(|tag| tags.iter().any(|t| t.as_str() == tag))
+    }
+}
+
 /// Registered capabilities and whether this gateway sells them.
-pub(super) async fn capabilities(State(state): State<HttpState>, Query(filter): Query<Filter>) -> Result<Response, HttpError> {
+pub(super) async fn capabilities(
+    State(state): State<HttpState>,
+    Query(filter): Query<Filter>,
+) -> Result<Response, HttpError> {
+    let wanted = Wanted::of(filter)?;
     let view = state.0.directory.view(state.now_ms()).await?;
-    let manifest: Option<Cid> = match &filter.manifest_cid {
-        Some(cid) => Some(cid.parse().map_err(|_| HttpError::Malformed { what: "manifestCid" })?),
-        None => None,
-    };
-    let namespace: Option<Namespace> = match &filter.namespace {
-        Some(namespace) => Some(namespace.parse().map_err(|_| HttpError::Malformed { what: "namespace" })?),
-        None => None,
-    };
-    let fits = |listing: &&Listing| {
-        manifest.is_none_or(|cid| cid == listing.manifest.cid())
-            && namespace.as_ref().is_none_or(|n| *n == listing.registration.payload().namespace)
-            && filter.tag.as_ref().is_none_or(|tag| listing.manifest.payload().tags.iter().any(|t| t.as_str() == tag))
-    };
     let policy = &state.0.config.policy;
-    let listed: Vec<Value> = view
+    let fitting = view
         .catalogue
         .listings()
-        .filter(fits)
+        .filter(|listing| wanted.fits(listing));
+    let listed: Vec<Value> = fitting
         .take(MAX_LISTED)
-        .map(|listing| {
-            let manifest = listing.manifest.payload();
-            json!({
-                "capabilityId": manifest.capability_id,
-                "manifestCid": listing.manifest.cid(),
-                "registrationCid": listing.registration.cid(),
-                "namespace": listing.registration.payload().namespace,
-                "namespaceProven": listing.namespace_proven,
-                "author": manifest.author,
-                "description": manifest.description,
-                "tags": manifest.tags,
-                "validationModels": manifest.validation_models,
-                "commissionBps": listing.registration.payload().commission.bps,
-                "deprecated": listing.deprecation.is_some(),
-                "accepted": policy.accepts(listing).is_ok(),
-                "priceUnits": policy.budget_for(&manifest.capability_id),
-                "validators": view.catalogue.judges(&manifest.capability_id).count(),
-                "manifest": listing.manifest.to_value(),
-                "registration": listing.registration.to_value(),
-            })
-        })
+        .map(|listing| listed(listing, policy, &view.catalogue))
         .collect();
     let offers: Vec<Value> = view
         .catalogue
         .offers()
         .take(MAX_LISTED)
-        .map(|offer| {
-            let payload = offer.payload();
-            json!({
-                "offerCid": offer.cid(),
-                "validator": payload.validator,
-                "families": payload.families,
-                "models": payload.models,
-                "fees": payload.fees,
-                "expiresAtMs": payload.expires_at_ms,
-            })
-        })
+        .map(offered)
         .collect();
     Ok(Json(json!({"capabilities": listed, "validatorOffers": offers})).into_response())
+}
+
+fn listed(listing: &Listing, policy: &Policy, catalogue: &Catalogue) -> Value {
+    let manifest = listing.manifest.payload();
+    json!({
+        "capabilityId": manifest.capability_id,
+        "manifestCid": listing.manifest.cid(),
+        "registrationCid": listing.registration.cid(),
+        "namespace": listing.registration.payload().namespace,
+        "namespaceProven": listing.namespace_proven,
+        "author": manifest.author,
+        "description": manifest.description,
+        "tags": manifest.tags,
+        "validationModels": manifest.validation_models,
+        "commissionBps": listing.registration.payload().commission.bps,
+        "deprecated": listing.deprecation.is_some(),
+        "accepted": policy.accepts(listing).is_ok(),
+        "priceUnits": policy.budget_for(&manifest.capability_id),
+        "validators": catalogue.judges(&manifest.capability_id).count(),
+        "manifest": listing.manifest.to_value(),
+        "registration": listing.registration.to_value(),
+    })
+}
+
+fn offered(offer: &Signed<ValidatorOffer>) -> Value {
+    let payload = offer.payload();
+    json!({
+        "offerCid": offer.cid(),
+        "validator": payload.validator,
+        "families": payload.families,
+        "models": payload.models,
+        "fees": payload.fees,
+        "expiresAtMs": payload.expires_at_ms,
+    })
 }

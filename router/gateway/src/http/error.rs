@@ -29,7 +29,10 @@ pub(crate) enum HttpError {
     #[error("request body must be application/json")]
     MediaType,
     #[error("input does not fit the capability's schema")]
-    InputSchema { instance_path: String, schema_path: String },
+    InputSchema {
+        instance_path: String,
+        schema_path: String,
+    },
     #[error("not admitted")]
     NotAdmitted(Box<NotAdmitted>),
     #[error("challenge is too large")]
@@ -94,8 +97,20 @@ struct Problem {
     retry_after_s: Option<u64>,
 }
 
-fn problem(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Problem {
-    Problem { status, kind, title, detail: detail.into(), members: Map::new(), retry_after_s: None }
+fn problem(
+    status: StatusCode,
+    kind: &'static str,
+    title: &'static str,
+    detail: impl Into<String>,
+) -> Problem {
+    Problem {
+        status,
+        kind,
+        title,
+        detail: detail.into(),
+        members: Map::new(),
+        retry_after_s: None,
+    }
 }
 
 impl Problem {
@@ -113,13 +128,19 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = self.members;
-        body.insert("type".to_owned(), Value::String(format!("{TYPE_BASE}{}", self.kind)));
+        body.insert(
+            "type".to_owned(),
+            Value::String(format!("{TYPE_BASE}{}", self.kind)),
+        );
         body.insert("title".to_owned(), Value::from(self.title));
         body.insert("status".to_owned(), Value::from(self.status.as_u16()));
         body.insert("detail".to_owned(), Value::String(self.detail));
         let mut response = (self.status, Json(Value::Object(body))).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -178,18 +199,28 @@ fn engine(error: &EngineError) -> Problem {
     use StatusCode as S;
     match error {
         EngineError::UnknownTask => HttpError::UnknownTask.problem(),
-        EngineError::Store(_) | EngineError::Busy | EngineError::Stopping => {
-            problem(S::SERVICE_UNAVAILABLE, "unavailable", "Unavailable", "Send the same request again.").retry_after(1)
-        }
+        EngineError::Store(_) | EngineError::Busy | EngineError::Stopping => problem(
+            S::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Unavailable",
+            "Send the same request again.",
+        )
+        .retry_after(1),
         EngineError::Refused(_) | EngineError::Damaged(_) | EngineError::Object(_) => {
             tracing::error!(?error, "request failed");
-            problem(S::INTERNAL_SERVER_ERROR, "internal", "Internal error", "Our fault.")
+            problem(
+                S::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Internal error",
+                "Our fault.",
+            )
         }
     }
 }
 
 fn not_admitted(refusal: &NotAdmitted) -> Problem {
-    let unprocessable = |kind, title, detail: &str| problem(StatusCode::UNPROCESSABLE_ENTITY, kind, title, detail);
+    let unprocessable =
+        |kind, title, detail: &str| problem(StatusCode::UNPROCESSABLE_ENTITY, kind, title, detail);
     match refusal {
         NotAdmitted::NoCapability => unprocessable("no-capability", "No capability", "Send capabilityId or manifestCid; see /capabilities."),
         NotAdmitted::UnknownCapability => unprocessable("unknown-capability", "Unknown capability", "See /capabilities for what is known here."),
@@ -212,16 +243,23 @@ fn not_admitted(refusal: &NotAdmitted) -> Problem {
         NotAdmitted::Deadline { got, max } => unprocessable("deadline", "Deadline out of bounds", "The deadline is further out than this gateway goes.").with("got", *got).with("max", *max),
         NotAdmitted::AsyncRefused => unprocessable("async-refused", "No asynchronous tasks", "Leave sync out or send true."),
         NotAdmitted::Intent(rule) => unprocessable("invalid-task", "Invalid task", "The fields do not make a valid intent.").with("rule", rule.to_string()),
-        NotAdmitted::Encoding(rule) => unprocessable("invalid-task", "Invalid task", "The fields do not make a valid intent.").with("rule", rule.to_string()),
+        NotAdmitted::Encoding => unprocessable("invalid-task", "Invalid task", "The fields do not make a valid intent."),
         NotAdmitted::Terms(rule) => unprocessable("no-terms", "No terms", "No settleable terms follow from this request.").with("rule", rule.to_string()),
     }
 }
 
 fn not_accepted(reason: &NotAccepted) -> Problem {
-    let refused = problem(StatusCode::UNPROCESSABLE_ENTITY, "not-accepted", "Not sold here", "The capability is known and this gateway's policy does not sell it; see /health.")
-        .with("rule", reason.to_string());
+    let refused = problem(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "not-accepted",
+        "Not sold here",
+        "The capability is known and this gateway's policy does not sell it; see /health.",
+    )
+    .with("rule", reason.to_string());
     match reason {
-        NotAccepted::Deprecated { successor: Some(successor) } => refused.with("successor", successor.to_string()),
+        NotAccepted::Deprecated {
+            successor: Some(successor),
+        } => refused.with("successor", successor.to_string()),
         NotAccepted::Deprecated { successor: None }
         | NotAccepted::Manifest
         | NotAccepted::Namespace

@@ -13,11 +13,29 @@ use super::error::HttpError;
 use super::results::private;
 use super::{HttpState, access, views};
 
-pub(super) async fn signatures(State(state): State<HttpState>, Path(terms_hash): Path<String>) -> Result<Response, HttpError> {
-    let terms_hash: Hex32 = terms_hash.parse().map_err(|_| HttpError::Malformed { what: "termsHash" })?;
-    let task_id = state.engine().ports().store.by_terms(terms_hash).await?.ok_or(HttpError::UnknownTask)?;
-    let task = state.engine().task(task_id).await?.ok_or(HttpError::UnknownTask)?;
-    let receipts: Vec<Value> = receipt_so_far(&task).map(|r| r.to_value()).into_iter().collect();
+pub(super) async fn signatures(
+    State(state): State<HttpState>,
+    Path(terms_hash): Path<String>,
+) -> Result<Response, HttpError> {
+    let terms_hash: Hex32 = terms_hash
+        .parse()
+        .map_err(|_| HttpError::Malformed { what: "termsHash" })?;
+    let task_id = state
+        .engine()
+        .ports()
+        .store
+        .by_terms(terms_hash)
+        .await?
+        .ok_or(HttpError::UnknownTask)?;
+    let task = state
+        .engine()
+        .task(task_id)
+        .await?
+        .ok_or(HttpError::UnknownTask)?;
+    let receipts: Vec<Value> = receipt_so_far(&task)
+        .map(|r| r.to_value())
+        .into_iter()
+        .collect();
     let body = json!({"termsHash": terms_hash, "taskId": task_id, "status": views::status(&task), "receipts": receipts});
     Ok((StatusCode::OK, Json(body)).into_response())
 }
@@ -25,8 +43,13 @@ pub(super) async fn signatures(State(state): State<HttpState>, Path(terms_hash):
 /// The receipt with the signatures collected until now: enough of them settle, whoever sends them (threat #12).
 fn receipt_so_far(task: &Task) -> Option<SignedReceipt> {
     match task.phase() {
-        Phase::Signing { decided, signatures, .. } => decided.signed(signatures.values().cloned().collect()).ok(),
-        Phase::Settling { receipt } | Phase::Final(Ending::Paid { receipt, .. } | Ending::Rejected { receipt, .. }) => {
+        Phase::Signing {
+            decided,
+            signatures,
+            ..
+        } => decided.signed(signatures.values().cloned().collect()).ok(),
+        Phase::Settling { receipt }
+        | Phase::Final(Ending::Paid { receipt, .. } | Ending::Rejected { receipt, .. }) => {
             Some((**receipt).clone())
         }
         Phase::AwaitingDeposit
@@ -35,7 +58,9 @@ fn receipt_so_far(task: &Task) -> Option<SignedReceipt> {
         | Phase::Collecting { .. }
         | Phase::Proposing { .. }
         | Phase::Refunding
-        | Phase::Final(Ending::Refunded { .. } | Ending::SettledElsewhere { .. } | Ending::Unfunded) => None,
+        | Phase::Final(
+            Ending::Refunded { .. } | Ending::SettledElsewhere { .. } | Ending::Unfunded,
+        ) => None,
     }
 }
 
@@ -52,20 +77,34 @@ pub(super) async fn evidence(
     Query(of): Query<OfTask>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let cid: Cid = cid.parse().map_err(|_| HttpError::Malformed { what: "cid" })?;
+    let cid: Cid = cid
+        .parse()
+        .map_err(|_| HttpError::Malformed { what: "cid" })?;
     let task_id = of.task_id.ok_or(HttpError::Malformed { what: "taskId" })?;
     let task = views::find(&state, &task_id).await?;
-    if !access::is_open(&headers, &task) && !access::is_validator(&headers, &task, &cid, state.now_ms()) {
+    if !access::is_open(&headers, &task)
+        && !access::is_validator(&headers, &task, &cid, state.now_ms())
+    {
         return Err(HttpError::NoAccess);
     }
     if let Some(object) = task.evidence().get(&cid) {
-        return Ok(private((StatusCode::OK, Json(object.to_value())).into_response()));
+        return Ok(private(
+            (StatusCode::OK, Json(object.to_value())).into_response(),
+        ));
     }
-    let bytes = content(&state, &task, cid).await?.ok_or(HttpError::NotFound)?;
+    let bytes = content(&state, &task, cid)
+        .await?
+        .ok_or(HttpError::NotFound)?;
     let mut response = private((StatusCode::OK, bytes).into_response());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/octet-stream"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
+    );
     Ok(response)
 }
 
@@ -74,10 +113,10 @@ async fn content(state: &HttpState, task: &Task, cid: Cid) -> Result<Option<Vec<
     if task.dossier().intent().input.cid == cid {
         return Ok(Some(task.dossier().input().to_vec()));
     }
-    let named = task
-        .evidence()
-        .claims()
-        .any(|claim| claim.payload().output.cid == cid || claim.payload().evidence.iter().any(|item| item.cid == cid));
+    let named = task.evidence().claims().any(|claim| {
+        claim.payload().output.cid == cid
+            || claim.payload().evidence.iter().any(|item| item.cid == cid)
+    });
     if !named {
         return Ok(None);
     }

@@ -33,8 +33,12 @@ struct Ask {
 }
 
 fn parse(body: &[u8]) -> Result<Ask, HttpError> {
-    let malformed = HttpError::Malformed { what: "facilitator request" };
-    let Ok(value) = strict::parse_value(body, MAX_BODY_BYTES) else { return Err(malformed) };
+    let malformed = HttpError::Malformed {
+        what: "facilitator request",
+    };
+    let Ok(value) = strict::parse_value(body, MAX_BODY_BYTES) else {
+        return Err(malformed);
+    };
     match serde_json::from_value::<Ask>(value) {
         Ok(ask) if ask.x402_version == 2 => Ok(ask),
         Ok(_) | Err(_) => Err(malformed),
@@ -46,7 +50,10 @@ fn invalid(reason: &'static str) -> Response {
 }
 
 /// Read-only: whether the payment would be taken for these requirements.
-pub(super) async fn verify(State(state): State<HttpState>, Body(body): Body) -> Result<Response, HttpError> {
+pub(super) async fn verify(
+    State(state): State<HttpState>,
+    Body(body): Body,
+) -> Result<Response, HttpError> {
     let ask = parse(&body)?;
     if ask.payment_payload.accepted != ask.payment_requirements {
         return Ok(invalid("invalid_payment_requirements"));
@@ -55,27 +62,48 @@ pub(super) async fn verify(State(state): State<HttpState>, Body(body): Body) -> 
         return Ok(invalid("invalid_payment_requirements"));
     };
     let rails = &state.engine().ports().rails;
-    let Some(rail) = rails.iter().find(|rail| rail.network() == network) else { return Ok(invalid("invalid_network")) };
+    let Some(rail) = rails.iter().find(|rail| rail.network() == network) else {
+        return Ok(invalid("invalid_network"));
+    };
     rail.learn_set(&quote.set);
-    Ok(match rail.verify(&ask.payment_payload.payload, &quote.terms.encode()).await? {
-        Ok(verified) => Json(json!({"isValid": true, "payer": verified.payer})).into_response(),
-        Err(fault) => invalid(x402_error(&fault)),
-    })
+    Ok(
+        match rail
+            .verify(&ask.payment_payload.payload, &quote.terms.encode())
+            .await?
+        {
+            Ok(verified) => Json(json!({"isValid": true, "payer": verified.payer})).into_response(),
+            Err(fault) => invalid(x402_error(&fault)),
+        },
+    )
 }
 
 /// The terms of an entry, recomputed from its intent; `None` when it is not one of ours or does not add up.
-async fn quote_of(state: &HttpState, requirements: &Value) -> Result<Option<(Quote, String)>, HttpError> {
+async fn quote_of(
+    state: &HttpState,
+    requirements: &Value,
+) -> Result<Option<(Quote, String)>, HttpError> {
     let d402 = requirements.get("extra").and_then(|e| e.get("d402"));
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let intent = d402.and_then(|d| d.get("intent")).cloned().and_then(|i| serde_json::from_value::<TaskIntent>(i).ok());
-    let index = d402.and_then(|d| d.get("paymentIndex")).and_then(Value::as_u64).and_then(|i| u8::try_from(i).ok());
-    let terms = text(d402.and_then(|d| d.get("terms"))).and_then(|t| URL_SAFE_NO_PAD.decode(t).ok());
-    let (Some(intent), Some(index), Some(terms)) = (intent, index, terms) else { return Ok(None) };
+    let intent = d402
+        .and_then(|d| d.get("intent"))
+        .cloned()
+        .and_then(|i| serde_json::from_value::<TaskIntent>(i).ok());
+    let index = d402
+        .and_then(|d| d.get("paymentIndex"))
+        .and_then(Value::as_u64)
+        .and_then(|i| u8::try_from(i).ok());
+    let terms =
+        text(d402.and_then(|d| d.get("terms"))).and_then(|t| URL_SAFE_NO_PAD.decode(t).ok());
+    let (Some(intent), Some(index), Some(terms)) = (intent, index, terms) else {
+        return Ok(None);
+    };
     let directory = &state.0.directory;
     directory.view(state.now_ms()).await?;
     let listing = directory.recent_listing(&intent.manifest_cid, &intent.registration_cid);
     let offers = directory.recent_offers(&intent.validation.offer_cids);
-    let (Some(listing), Some(offers), Ok(task_id)) = (listing, offers, cid_of(&intent)) else { return Ok(None) };
+    let (Some(listing), Some(offers), Ok(task_id)) = (listing, offers, cid_of(&intent)) else {
+        return Ok(None);
+    };
     let parts = TaskParts {
         intent: &intent,
         task_id,
@@ -83,7 +111,9 @@ async fn quote_of(state: &HttpState, requirements: &Value) -> Result<Option<(Quo
         registration: &listing.registration,
         offers: &offers,
     };
-    let Ok(quote) = Quote::of(&parts, index) else { return Ok(None) };
+    let Ok(quote) = Quote::of(&parts, index) else {
+        return Ok(None);
+    };
     let pay_to = address_of(&quote.pay_to).map(|a| a.to_string());
     let adds_up = quote.terms.encode().as_slice() == terms.as_slice()
         && pay_to == text(requirements.get("payTo"))
@@ -92,21 +122,39 @@ async fn quote_of(state: &HttpState, requirements: &Value) -> Result<Option<(Quo
     Ok(network.filter(|_| adds_up).map(|network| (quote, network)))
 }
 
-pub(super) async fn settle(State(state): State<HttpState>, Body(body): Body) -> Result<Response, HttpError> {
+pub(super) async fn settle(
+    State(state): State<HttpState>,
+    Body(body): Body,
+) -> Result<Response, HttpError> {
     let ask = parse(&body)?;
-    let network = ask.payment_requirements.get("network").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let network = ask
+        .payment_requirements
+        .get("network")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     let failure = |reason: &'static str| {
-        Json(json!({"success": false, "errorReason": reason, "transaction": "", "network": network})).into_response()
+        Json(
+            json!({"success": false, "errorReason": reason, "transaction": "", "network": network}),
+        )
+        .into_response()
     };
     let rails = &state.engine().ports().rails;
-    let Some(rail) = rails.iter().find(|rail| rail.network() == network) else { return Ok(failure("invalid_network")) };
-    let Some(payment_id) = rail.payment_id(&ask.payment_payload.payload) else { return Ok(failure("invalid_payload")) };
+    let Some(rail) = rails.iter().find(|rail| rail.network() == network) else {
+        return Ok(failure("invalid_network"));
+    };
+    let Some(payment_id) = rail.payment_id(&ask.payment_payload.payload) else {
+        return Ok(failure("invalid_payload"));
+    };
     let Some(task_id) = state.engine().ports().store.by_payment(payment_id).await? else {
         // Without its task the money would sit in a vault nobody works for.
         return Ok(failure("task_required"));
     };
     let funded = |task: &d402_core::Task| task.phase().name() != PhaseName::AwaitingDeposit;
-    let task = state.engine().wait_for(task_id, SETTLE_WAIT, funded).await?;
+    let task = state
+        .engine()
+        .wait_for(task_id, SETTLE_WAIT, funded)
+        .await?;
     if matches!(task.ending(), Some(Ending::Unfunded)) {
         return Ok(failure("payment_never_settled"));
     }
@@ -134,5 +182,6 @@ pub(super) async fn supported(State(state): State<HttpState>) -> Response {
             })
         })
         .collect();
-    Json(json!({"kinds": kinds, "extensions": ["payment-identifier"], "signers": {}})).into_response()
+    Json(json!({"kinds": kinds, "extensions": ["payment-identifier"], "signers": {}}))
+        .into_response()
 }

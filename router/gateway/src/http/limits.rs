@@ -37,7 +37,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { per_address_per_second: 500, per_second: 50_000, in_progress: 8_192, timeout_s: 40 }
+        Self {
+            per_address_per_second: 500,
+            per_second: 50_000,
+            in_progress: 8_192,
+            timeout_s: 40,
+        }
     }
 }
 
@@ -55,7 +60,9 @@ impl Gate {
         Self {
             per_address: quota(limits.per_address_per_second).map(RateLimiter::keyed),
             everybody: quota(limits.per_second).map(RateLimiter::direct),
-            in_progress: Arc::new(Semaphore::new(usize::try_from(limits.in_progress).unwrap_or(usize::MAX >> 4))),
+            in_progress: Arc::new(Semaphore::new(
+                usize::try_from(limits.in_progress).unwrap_or(usize::MAX >> 4),
+            )),
             timeout: Duration::from_secs(limits.timeout_s),
         }
     }
@@ -69,14 +76,23 @@ impl Gate {
                 return false;
             }
         }
-        self.everybody.as_ref().is_none_or(|limiter| limiter.check().is_ok())
+        self.everybody
+            .as_ref()
+            .is_none_or(|limiter| limiter.check().is_ok())
     }
 }
 
 /// Refuses what is over a bound, cuts what takes too long, counts everything.
-pub(crate) async fn guard(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(
+    State(state): State<HttpState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let gate = &state.0.gate;
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let from = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0.ip());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let response = if gate.admits(from) {
@@ -117,8 +133,12 @@ impl<S: Send + Sync> axum::extract::FromRequest<S> for Body {
 
 /// `application/json`, with or without parameters; absent is taken as JSON.
 fn is_json(headers: &axum::http::HeaderMap) -> bool {
-    let Some(value) = headers.get(axum::http::header::CONTENT_TYPE) else { return true };
-    let Ok(text) = value.to_str() else { return false };
+    let Some(value) = headers.get(axum::http::header::CONTENT_TYPE) else {
+        return true;
+    };
+    let Ok(text) = value.to_str() else {
+        return false;
+    };
     let kind = text.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
 }

@@ -1,6 +1,8 @@
 //! `GET /openapi.json`: OpenAPI 3.1, built by hand from the same numbers the handlers use, with payment
 //! metadata (`x-payment-info`, `x-service-info`).
 
+mod schemas;
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +13,11 @@ use super::HttpState;
 use super::state::{HttpConfig, Rail};
 
 pub(super) async fn document(State(state): State<HttpState>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], state.0.openapi.clone()).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        state.0.openapi.clone(),
+    )
+        .into_response()
 }
 
 /// The document's text; it does not change while the process runs.
@@ -27,7 +33,7 @@ pub(super) fn text(config: &HttpConfig, rails: &[Rail], cluster_id: &str) -> Str
         "servers": [{"url": config.public_url}],
         "x-service-info": {"taskApi": "d402-http-task-v1", "x402Version": 2, "clusterId": cluster_id},
         "paths": paths(config, rails),
-        "components": {"schemas": schemas(), "securitySchemes": {
+        "components": {"schemas": schemas::schemas(), "securitySchemes": {
             "accessToken": {"type": "http", "scheme": "bearer", "description": "Token whose SHA-256 is the intent's accessHash."},
         }},
     })
@@ -84,12 +90,8 @@ fn create_task(config: &HttpConfig, rails: &[Rail]) -> Value {
             })
         })
         .collect();
-    let header = |name: &str, description: &str| {
-        json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}})
-    };
-    let answer = |name: &str, description: &str, headers: Value| {
-        json!({"description": description, "headers": headers, "content": {"application/json": {"schema": reference(name)}}})
-    };
+    let header = |name: &str, description: &str| json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}});
+    let answer = |name: &str, description: &str, headers: Value| json!({"description": description, "headers": headers, "content": {"application/json": {"schema": reference(name)}}});
     let response_header = |name: &str| json!({name: {"schema": {"type": "string"}, "description": "base64 of x402 v2 JSON"}});
     json!({
         "operationId": "createTask",
@@ -114,10 +116,18 @@ fn create_task(config: &HttpConfig, rails: &[Rail]) -> Value {
 
 fn evidence() -> Value {
     let mut parameters = vec![path("cid", "Cid")];
-    parameters.push(json!({"name": "taskId", "in": "query", "required": true, "schema": reference("Cid")}));
-    let headers = [super::KEY_HEADER, super::TIMESTAMP_HEADER, super::SIGNATURE_HEADER];
+    parameters.push(
+        json!({"name": "taskId", "in": "query", "required": true, "schema": reference("Cid")}),
+    );
+    let headers = [
+        super::KEY_HEADER,
+        super::TIMESTAMP_HEADER,
+        super::SIGNATURE_HEADER,
+    ];
     for name in headers {
-        parameters.push(json!({"name": name, "in": "header", "required": false, "schema": {"type": "string"}}));
+        parameters.push(
+            json!({"name": name, "in": "header", "required": false, "schema": {"type": "string"}}),
+        );
     }
     secured(json!({
         "operationId": "getEvidence",
@@ -148,7 +158,8 @@ fn operation(id: &str, summary: &str, parameters: &[Value], answers: &[(&str, &s
     let mut responses = serde_json::Map::new();
     for (status, name) in answers {
         let schema = reference(name);
-        let body = json!({"description": name, "content": {"application/json": {"schema": schema}}});
+        let body =
+            json!({"description": name, "content": {"application/json": {"schema": schema}}});
         responses.insert((*status).to_owned(), body);
     }
     responses.insert("default".to_owned(), problem("Why not"));
@@ -187,161 +198,4 @@ fn reference(name: &str) -> Value {
 
 fn problem(description: &str) -> Value {
     json!({"description": description, "content": {"application/problem+json": {"schema": reference("Problem")}}})
-}
-
-fn object(required: &[&str], properties: &Value) -> Value {
-    json!({"type": "object", "required": required, "properties": properties})
-}
-
-fn schemas() -> Value {
-    let mut all = serde_json::Map::new();
-    for part in [words(), request(), answers(), x402()] {
-        if let Value::Object(part) = part {
-            all.extend(part);
-        }
-    }
-    Value::Object(all)
-}
-
-fn words() -> Value {
-    json!({
-        "Any": {"type": "object"},
-        "Cid": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
-        "Hex32": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-        "Amount": {"type": "string", "pattern": "^(0|[1-9][0-9]{0,28})$"},
-        "Namespace": {"type": "string", "pattern": "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$", "maxLength": 64},
-        "PaymentName": {"type": "string", "pattern": "^[A-Za-z0-9_-]{16,128}$"},
-        "Mode": {"enum": ["single", "race", "quorum"]},
-        "Status": {"enum": ["pending", "accepted", "rejected", "refunded", "unfunded", "settledElsewhere"]},
-        "Envelope": object(&["payload", "payloadType", "signer", "signature"], &json!({
-            "payload": {"type": "object"}, "payloadType": {"type": "string"},
-            "signer": {"type": "string"}, "signature": {"type": "string"},
-        })),
-        "SignedReceipt": object(&["receipt", "signatures"], &json!({
-            "receipt": {"type": "object"}, "signatures": {"type": "array"},
-        })),
-        "Problem": object(&["type", "title", "status", "detail"], &json!({
-            "type": {"type": "string", "format": "uri"}, "title": {"type": "string"},
-            "status": {"type": "integer"}, "detail": {"type": "string"},
-        })),
-    })
-}
-
-fn request() -> Value {
-    json!({
-        "TaskRequest": {
-            "type": "object",
-            "required": ["input"],
-            "additionalProperties": false,
-            "properties": {
-                "capabilityId": {"type": "string", "pattern": "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*@[A-Za-z0-9._-]{1,32}$", "maxLength": 160},
-                "manifestCid": reference("Cid"),
-                "input": {"description": "Fits the capability's inputSchema"},
-                "mode": reference("Mode"),
-                "fanout": {"type": "integer", "minimum": 1, "maximum": 8},
-                "quorum": {"type": "integer", "minimum": 1, "maximum": 8},
-                "validation": {
-                    "type": "object",
-                    "required": ["offerCids", "threshold"],
-                    "additionalProperties": false,
-                    "properties": {
-                        "offerCids": {"type": "array", "items": reference("Cid"), "minItems": 1, "maxItems": 16},
-                        "threshold": {"type": "integer", "minimum": 1, "maximum": 16},
-                        "model": {"enum": ["exact", "scored", "canonicalQuorum", "schemaEvidence"]},
-                    },
-                },
-                "budget": reference("Amount"),
-                "deadlineMs": {"type": "integer", "minimum": 10_000, "maximum": 86_400_000, "description": "From now"},
-                "refundTo": {
-                    "type": "object",
-                    "description": "CAIP-2 network to address of the buyer; without it no rail is offered",
-                    "propertyNames": {"pattern": "^[a-z0-9-]{3,8}:[A-Za-z0-9_-]{1,32}$"},
-                    "additionalProperties": {"type": "string", "pattern": "^[!-~]{1,128}$"},
-                },
-                "onSilence": {"enum": ["refund", "majority"]},
-                "accessHash": reference("Hex32"),
-                "publish": {"type": "boolean"},
-                "sync": {"type": "boolean"},
-            },
-        },
-        "FacilitatorRequest": object(&["x402Version", "paymentPayload", "paymentRequirements"], &json!({
-            "x402Version": {"const": 2},
-            "paymentPayload": object(&["x402Version", "accepted", "payload"], &json!({
-                "x402Version": {"const": 2}, "accepted": {"type": "object"}, "payload": {"type": "object"},
-            })),
-            "paymentRequirements": {"type": "object"},
-        })),
-    })
-}
-
-fn answers() -> Value {
-    let status = reference("Status");
-    json!({
-        "TaskAnswer": object(&["taskId", "status", "links"], &json!({
-            "taskId": reference("Cid"), "status": status, "result": {}, "resultCid": reference("Cid"),
-            "receipt": reference("SignedReceipt"), "links": {"type": "object"},
-        })),
-        "Pending": object(&["taskId", "status", "links"], &json!({
-            "taskId": reference("Cid"), "status": status, "links": {"type": "object"},
-        })),
-        "Task": object(&["taskId", "status", "phase", "termsHash", "payTo", "budgetUnits"], &json!({
-            "taskId": reference("Cid"), "status": status, "phase": {"type": "string"}, "capabilityId": {"type": "string"},
-            "mode": reference("Mode"), "network": {"type": "string"}, "asset": {"type": "string"},
-            "budgetUnits": reference("Amount"), "createdMs": {"type": "integer"}, "deadlineMs": {"type": "integer"},
-            "payer": {"type": "string"}, "termsHash": reference("Hex32"), "payTo": {"type": "string"},
-            "terms": {"type": "string"}, "bids": {"type": "array"}, "leases": {"type": "array"},
-            "claims": {"type": "array"}, "round": {"type": "integer"}, "payouts": {"type": "array"},
-            "refundUnits": {"type": ["string", "null"]}, "transaction": {"type": ["string", "null"]},
-            "receiptCid": {"type": ["string", "null"]},
-        })),
-        "TaskResult": object(&["taskId", "status", "resultCid", "result"], &json!({
-            "taskId": reference("Cid"), "status": status, "resultCid": reference("Cid"), "result": {},
-        })),
-        "Receipt": object(&["receipt", "validationReceipts", "settlementProof"], &json!({
-            "receipt": reference("SignedReceipt"),
-            "validationReceipts": {"type": "array", "items": reference("Envelope")},
-            "settlementProof": reference("Envelope"),
-        })),
-        "Bundle": object(&["bundleVersion"], &json!({"bundleVersion": {"const": 1}})),
-        "Signatures": object(&["termsHash", "taskId", "status", "receipts"], &json!({
-            "termsHash": reference("Hex32"), "taskId": reference("Cid"), "status": status,
-            "receipts": {"type": "array", "items": reference("SignedReceipt")},
-        })),
-        "Payment": object(&["paymentId", "taskId", "state"], &json!({
-            "paymentId": reference("Hex32"), "taskId": reference("Cid"),
-            "state": {"enum": ["settled", "impossible", "pending", "short"]}, "untilMs": {"type": "integer"},
-        })),
-        "Capabilities": object(&["capabilities", "validatorOffers"], &json!({
-            "capabilities": {"type": "array", "items": {"type": "object"}},
-            "validatorOffers": {"type": "array", "items": {"type": "object"}},
-        })),
-        "Discovery": object(&["d402GatewayVersion", "nodeId", "roles", "protocol", "endpoints", "capabilities", "payment"], &json!({
-            "d402GatewayVersion": {"const": 1}, "nodeId": {"type": "string"}, "roles": {"type": "array"},
-        })),
-        "Health": object(&["ok", "nodeId", "policy"], &json!({"ok": {"type": "boolean"}, "policy": {"type": "object"}})),
-    })
-}
-
-fn x402() -> Value {
-    json!({
-        "Challenge": object(&["x402", "intent", "manifest", "registration", "offers"], &json!({
-            "x402": reference("PaymentRequired"), "intent": {"type": "object"}, "manifest": reference("Envelope"),
-            "registration": reference("Envelope"), "offers": {"type": "array", "items": reference("Envelope")},
-            "accessToken": {"type": "string"},
-        })),
-        "PaymentRequired": object(&["x402Version", "resource", "accepts"], &json!({
-            "x402Version": {"const": 2}, "error": {"type": "string"}, "resource": {"type": "object"},
-            "accepts": {"type": "array", "minItems": 1, "items": {"type": "object"}}, "extensions": {"type": "object"},
-        })),
-        "VerifyResponse": object(&["isValid"], &json!({
-            "isValid": {"type": "boolean"}, "invalidReason": {"type": "string"}, "payer": {"type": "string"},
-        })),
-        "SettleResponse": object(&["success", "transaction", "network"], &json!({
-            "success": {"type": "boolean"}, "errorReason": {"type": "string"},
-            "transaction": {"type": "string"}, "network": {"type": "string"},
-        })),
-        "Supported": object(&["kinds", "extensions", "signers"], &json!({
-            "kinds": {"type": "array"}, "extensions": {"type": "array"}, "signers": {"type": "object"},
-        })),
-    })
 }

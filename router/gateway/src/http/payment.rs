@@ -34,10 +34,18 @@ pub(crate) struct PaymentPayload {
 
 /// The payment a request carries.
 pub(crate) fn of_headers(headers: &HeaderMap) -> Result<Option<PaymentPayload>, HttpError> {
-    let malformed = HttpError::Malformed { what: "PAYMENT-SIGNATURE" };
-    let Some(header) = headers.get(PAYMENT_SIGNATURE) else { return Ok(None) };
-    let Ok(bytes) = STANDARD.decode(header.as_bytes()) else { return Err(malformed) };
-    let Ok(value) = strict::parse_value(&bytes, MAX_PAYMENT_BYTES) else { return Err(malformed) };
+    let malformed = HttpError::Malformed {
+        what: "PAYMENT-SIGNATURE",
+    };
+    let Some(header) = headers.get(PAYMENT_SIGNATURE) else {
+        return Ok(None);
+    };
+    let Ok(bytes) = STANDARD.decode(header.as_bytes()) else {
+        return Err(malformed);
+    };
+    let Ok(value) = strict::parse_value(&bytes, MAX_PAYMENT_BYTES) else {
+        return Err(malformed);
+    };
     match serde_json::from_value::<PaymentPayload>(value) {
         Ok(payload) if payload.x402_version == 2 => Ok(Some(payload)),
         Ok(_) | Err(_) => Err(malformed),
@@ -45,11 +53,23 @@ pub(crate) fn of_headers(headers: &HeaderMap) -> Result<Option<PaymentPayload>, 
 }
 
 /// The client's own id of this purchase: the `payment-identifier` extension, else `Idempotency-Key`.
-pub(crate) fn client_id(headers: &HeaderMap, payment: Option<&PaymentPayload>) -> Result<Option<String>, HttpError> {
-    if let Some(extension) = payment.and_then(|p| p.extensions.as_ref()).and_then(|e| e.get("payment-identifier")) {
-        let malformed = HttpError::Malformed { what: "payment-identifier" };
+pub(crate) fn client_id(
+    headers: &HeaderMap,
+    payment: Option<&PaymentPayload>,
+) -> Result<Option<String>, HttpError> {
+    if let Some(extension) = payment
+        .and_then(|p| p.extensions.as_ref())
+        .and_then(|e| e.get("payment-identifier"))
+    {
+        let malformed = HttpError::Malformed {
+            what: "payment-identifier",
+        };
         // The client fills the id into what the server declared, or sends it alone.
-        let id = extension.get("paymentId").or_else(|| extension.get("info").and_then(|i| i.get("id").or_else(|| i.get("paymentId"))));
+        let id = extension.get("paymentId").or_else(|| {
+            extension
+                .get("info")
+                .and_then(|i| i.get("id").or_else(|| i.get("paymentId")))
+        });
         return match id.and_then(Value::as_str) {
             Some(id) if is_client_id(id) => Ok(Some(id.to_owned())),
             Some(_) => Err(malformed),
@@ -61,21 +81,40 @@ pub(crate) fn client_id(headers: &HeaderMap, payment: Option<&PaymentPayload>) -
 }
 
 fn key_header(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
     match key.to_str() {
         Ok(key) if is_client_id(key) => Ok(Some(key.to_owned())),
-        Ok(_) | Err(_) => Err(HttpError::Malformed { what: "Idempotency-Key" }),
+        Ok(_) | Err(_) => Err(HttpError::Malformed {
+            what: "Idempotency-Key",
+        }),
     }
 }
 
 /// 16 to 128 characters `[A-Za-z0-9-_]`: long enough that two strangers do not choose the same.
 pub(crate) fn is_client_id(text: &str) -> bool {
-    (16..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    (16..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// x402 v2 `SettlementResponse` of a funded task. `transaction` is the payment's id on its chain.
 pub(crate) fn response_header(task: &Task) -> Option<HeaderValue> {
     let body = settlement_response(task);
+    HeaderValue::from_str(&STANDARD.encode(body.to_string())).ok()
+}
+
+/// x402 v2 `SettlementResponse` of a payment that will never take effect.
+pub(crate) fn failure_header(task: &Task, reason: &'static str) -> Option<HeaderValue> {
+    let body = json!({
+        "success": false,
+        "errorReason": reason,
+        "transaction": "",
+        "network": task.dossier().network(),
+        "payer": task.payment().payer,
+    });
     HeaderValue::from_str(&STANDARD.encode(body.to_string())).ok()
 }
 

@@ -13,9 +13,16 @@ use super::error::HttpError;
 use super::payment::is_client_id;
 use super::{HttpState, views};
 
-pub(super) async fn payment(State(state): State<HttpState>, Path(id): Path<String>) -> Result<Response, HttpError> {
+pub(super) async fn payment(
+    State(state): State<HttpState>,
+    Path(id): Path<String>,
+) -> Result<Response, HttpError> {
     let task_id = find(&state, &id).await?.ok_or(HttpError::UnknownPayment)?;
-    let task = state.engine().task(task_id).await?.ok_or(HttpError::UnknownTask)?;
+    let task = state
+        .engine()
+        .task(task_id)
+        .await?
+        .ok_or(HttpError::UnknownTask)?;
     let mut body = json!({
         "paymentId": task.payment().payment_id,
         "taskId": task_id,
@@ -25,11 +32,16 @@ pub(super) async fn payment(State(state): State<HttpState>, Path(id): Path<Strin
         "termsHash": task.dossier().terms_hash(),
         "links": views::links(&state, task_id),
     });
-    if let (Some(members), Value::Object(known)) = (body.as_object_mut(), known(&state, &task).await) {
+    if let (Some(members), Value::Object(known)) =
+        (body.as_object_mut(), known(&state, &task).await)
+    {
         members.extend(known);
     }
     let mut response = (StatusCode::OK, Json(body)).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
     Ok(response)
 }
 
@@ -53,13 +65,24 @@ async fn known(state: &HttpState, task: &Task) -> Value {
     }
     let dossier = task.dossier();
     let pending = json!({"state": "pending", "untilMs": dossier.times().fund_by_ms});
-    let Some(rail) = state.engine().rail(dossier) else { return pending };
-    match rail.deposit(&dossier.terms().encode(), task.payment().payment_id).await {
-        Ok(Deposit::Funded { amount, at_ms }) => json!({"state": "settled", "units": amount, "atMs": at_ms}),
-        Ok(Deposit::Short { amount }) => json!({"state": "short", "units": amount, "untilMs": dossier.times().fund_by_ms}),
+    let Some(rail) = state.engine().rail(dossier) else {
+        return pending;
+    };
+    match rail
+        .deposit(&dossier.terms().encode(), task.payment().payment_id)
+        .await
+    {
+        Ok(Deposit::Funded { amount, at_ms }) => {
+            json!({"state": "settled", "units": amount, "atMs": at_ms})
+        }
+        Ok(Deposit::Short { amount }) => {
+            json!({"state": "short", "units": amount, "untilMs": dossier.times().fund_by_ms})
+        }
         Ok(Deposit::Impossible) => json!({"state": "impossible"}),
         // A vault that paid out is empty again: the task itself is the proof that it was funded.
-        Ok(Deposit::Pending) | Err(_) if task.phase().name() != PhaseName::AwaitingDeposit => json!({"state": "settled"}),
+        Ok(Deposit::Pending) | Err(_) if task.phase().name() != PhaseName::AwaitingDeposit => {
+            json!({"state": "settled"})
+        }
         Ok(Deposit::Pending) | Err(_) => pending,
     }
 }

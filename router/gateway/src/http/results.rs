@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use d402_core::ports::Settled;
 use d402_core::{Ending, Task};
 use d402_objects::{
-    Address, Cid, Finality, ObjectError, PaidKind, PaidRow, Signed, SignedReceipt, SettlementProof, UnixMs, Value, strict,
+    Address, Cid, Finality, ObjectError, PaidKind, PaidRow, SettlementProof, Signed, SignedReceipt,
+    UnixMs, Value, strict,
 };
 use d402_wire::simchain;
 use serde_json::json;
@@ -28,7 +29,9 @@ pub(super) async fn result(
         return Err(HttpError::NoAccess);
     }
     let task_id = task.task_id();
-    let Some(ending) = task.ending() else { return Ok(pending(&state, &task)) };
+    let Some(ending) = task.ending() else {
+        return Ok(pending(&state, &task));
+    };
     match (ending, task.output()) {
         (Ending::Paid { .. }, Some(cid)) => {
             let body = json!({
@@ -46,23 +49,42 @@ pub(super) async fn result(
             | Ending::SettledElsewhere { .. }
             | Ending::Unfunded,
             _,
-        ) => Err(HttpError::NoResult { task_id, status: views::status(&task) }),
+        ) => Err(HttpError::NoResult {
+            task_id,
+            status: views::status(&task),
+        }),
     }
 }
 
-pub(super) async fn receipt(State(state): State<HttpState>, Path(task_id): Path<String>) -> Result<Response, HttpError> {
+pub(super) async fn receipt(
+    State(state): State<HttpState>,
+    Path(task_id): Path<String>,
+) -> Result<Response, HttpError> {
     let task = views::find(&state, &task_id).await?;
-    let Some(ending) = task.ending() else { return Ok(pending(&state, &task)) };
+    let Some(ending) = task.ending() else {
+        return Ok(pending(&state, &task));
+    };
     let (receipt, settled) = match ending {
-        Ending::Paid { receipt, settled, .. } | Ending::Rejected { receipt, settled } => (receipt, settled),
+        Ending::Paid {
+            receipt, settled, ..
+        }
+        | Ending::Rejected { receipt, settled } => (receipt, settled),
         Ending::Refunded { .. } | Ending::SettledElsewhere { .. } | Ending::Unfunded => {
-            return Err(HttpError::NoReceipt { task_id: task.task_id(), status: views::status(&task) });
+            return Err(HttpError::NoReceipt {
+                task_id: task.task_id(),
+                status: views::status(&task),
+            });
         }
     };
     let named = &receipt.receipt().validation_receipt_cids;
-    let validation: Vec<Value> =
-        task.evidence().receipts().filter(|r| named.contains(&r.cid())).map(Signed::to_value).collect();
-    let proof = proof(&state, &task, receipt, settled).map_err(|_| HttpError::Internal { what: "proof" })?;
+    let validation: Vec<Value> = task
+        .evidence()
+        .receipts()
+        .filter(|r| named.contains(&r.cid()))
+        .map(Signed::to_value)
+        .collect();
+    let proof = proof(&state, &task, receipt, settled)
+        .map_err(|_| HttpError::Internal { what: "proof" })?;
     let body = json!({
         "receipt": receipt.to_value(),
         "validationReceipts": validation,
@@ -73,27 +95,50 @@ pub(super) async fn receipt(State(state): State<HttpState>, Path(task_id): Path<
 
 fn pending(state: &HttpState, task: &Task) -> Response {
     let task_id = task.task_id();
-    let body = json!({"taskId": task_id, "status": "pending", "links": views::links(state, task_id)});
+    let body =
+        json!({"taskId": task_id, "status": "pending", "links": views::links(state, task_id)});
     (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
 /// Nobody between gateway and buyer keeps a result.
 pub(super) fn private(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-store"),
+    );
     response
 }
 
 /// An output as JSON; what is no JSON is shown as base64.
 pub(super) async fn output(state: &HttpState, cid: Cid) -> Result<Value, HttpError> {
     use base64::Engine as _;
-    let bytes = state.engine().ports().blobs.get(cid).await?.ok_or(HttpError::Internal { what: "output" })?;
-    Ok(strict::parse_value(&bytes, MAX_OUTPUT_BYTES)
-        .unwrap_or_else(|_| json!({"base64": base64::engine::general_purpose::STANDARD.encode(&bytes)})))
+    let bytes = state
+        .engine()
+        .ports()
+        .blobs
+        .get(cid)
+        .await?
+        .ok_or(HttpError::Internal { what: "output" })?;
+    Ok(
+        strict::parse_value(&bytes, MAX_OUTPUT_BYTES).unwrap_or_else(
+            |_| json!({"base64": base64::engine::general_purpose::STANDARD.encode(&bytes)}),
+        ),
+    )
 }
 
 /// What this gateway saw on the chain, under its name; apart from the receipt, which nobody signed it into.
-fn proof(state: &HttpState, task: &Task, receipt: &SignedReceipt, settled: &Settled) -> Result<Signed<SettlementProof>, ObjectError> {
-    let address = |text: String| Address::new(text).map_err(|source| ObjectError::Carrier { field: "address", source });
+fn proof(
+    state: &HttpState,
+    task: &Task,
+    receipt: &SignedReceipt,
+    settled: &Settled,
+) -> Result<Signed<SettlementProof>, ObjectError> {
+    let address = |text: String| {
+        Address::new(text).map_err(|source| ObjectError::Carrier {
+            field: "address",
+            source,
+        })
+    };
     let paid = settled
         .paid
         .iter()
@@ -101,7 +146,11 @@ fn proof(state: &HttpState, task: &Task, receipt: &SignedReceipt, settled: &Sett
             Ok(PaidRow {
                 payee: address(row.payee.to_string())?,
                 amount: row.amount,
-                kind: if row.credited { PaidKind::Credit } else { kind(row.kind) },
+                kind: if row.credited {
+                    PaidKind::Credit
+                } else {
+                    kind(row.kind)
+                },
             })
         })
         .collect::<Result<Vec<_>, ObjectError>>()?;

@@ -55,7 +55,9 @@ impl Secrets {
 
     /// Whether the MAC is ours, in constant time; false for an id that is not honoured any more.
     pub(crate) fn verifies(&self, kid: &str, text: &[u8], got: &Hex32) -> bool {
-        let Some((_, key)) = self.challenge.iter().find(|(known, _)| known == kid) else { return false };
+        let Some((_, key)) = self.challenge.iter().find(|(known, _)| known == kid) else {
+            return false;
+        };
         let mut mac = key.clone();
         mac.update(text);
         mac.verify_slice(&got.as_bytes()).is_ok()

@@ -4,7 +4,6 @@
 //! be refused as "nonce used" and the buyer would pay twice (threats #38, #70).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -17,7 +16,7 @@ use d402_settlement::market::{Dossier, DossierParts, address_of};
 
 use super::challenge::{Redeemed, redeem};
 use super::error::HttpError;
-use super::payment::{PAYMENT_RESPONSE, PaymentPayload, response_header};
+use super::payment::{PAYMENT_RESPONSE, PaymentPayload, failure_header, response_header};
 use super::tasks::{Asked, challenge, check_input};
 use super::{HttpState, results, views};
 
@@ -25,9 +24,6 @@ use super::{HttpState, results, views};
 const REPLAY: HeaderName = HeaderName::from_static("x-d402-idempotent-replay");
 /// Its legacy twin.
 const LEGACY_REPLAY: HeaderName = HeaderName::from_static("x-dnc-idempotent-replay");
-/// How long a request that does not wait for the result waits for its deposit.
-const FUNDING_WAIT: Duration = Duration::from_secs(5);
-
 /// How a request relates to the task it is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standing {
@@ -45,13 +41,24 @@ pub(super) async fn paid(
 ) -> Result<Response, HttpError> {
     let bound = asked.bound(state);
     let redeemed = redeem(&state.0.secrets, &payment.accepted, &bound);
-    let rail = rail_of(state, &payment)?;
+    let rail = rail_of(state, &payment, redeemed.as_ref().ok())?;
     let store = &state.engine().ports().store;
     if let Some(payment_id) = rail.payment_id(&payment.payload)
         && let Some(task_id) = store.by_payment(payment_id).await?
     {
-        let buyer = redeemed.as_ref().is_ok_and(|r| task_of(&r.intent) == Some(task_id));
-        return existing(state, asked, task_id, Standing { replay: true, buyer }).await;
+        let buyer = redeemed
+            .as_ref()
+            .is_ok_and(|r| task_of(&r.intent) == Some(task_id));
+        return existing(
+            state,
+            asked,
+            task_id,
+            Standing {
+                replay: true,
+                buyer,
+            },
+        )
+        .await;
     }
     if let Some(client_id) = &client_id
         && let Some(task_id) = store.by_client_id(client_id).await?
@@ -70,7 +77,10 @@ pub(super) async fn paid(
         return challenge(state, asked, Some("offer_withdrawn")).await;
     };
     rail.learn_set(dossier.set());
-    let verified = match rail.verify(&payment.payload, &dossier.terms().encode()).await? {
+    let verified = match rail
+        .verify(&payment.payload, &dossier.terms().encode())
+        .await?
+    {
         Ok(verified) => verified,
         Err(fault) => return challenge(state, asked, Some(x402_error(&fault))).await,
     };
@@ -78,17 +88,59 @@ pub(super) async fn paid(
 }
 
 /// No payment, but an id: the task it names, if it is for the same request (threat #70).
-pub(super) async fn unpaid_again(state: &HttpState, asked: &Asked<'_>, client_id: String) -> Result<Response, HttpError> {
-    match state.engine().ports().store.by_client_id(&client_id).await? {
-        Some(task_id) => existing(state, asked, task_id, Standing { replay: true, buyer: false }).await,
+pub(super) async fn unpaid_again(
+    state: &HttpState,
+    asked: &Asked<'_>,
+    client_id: String,
+) -> Result<Response, HttpError> {
+    match state
+        .engine()
+        .ports()
+        .store
+        .by_client_id(&client_id)
+        .await?
+    {
+        Some(task_id) => {
+            existing(
+                state,
+                asked,
+                task_id,
+                Standing {
+                    replay: true,
+                    buyer: false,
+                },
+            )
+            .await
+        }
         None => challenge(state, asked, None).await,
     }
 }
 
-fn rail_of(state: &HttpState, payment: &PaymentPayload) -> Result<Arc<dyn Rail>, HttpError> {
-    let network = payment.accepted.get("network").and_then(serde_json::Value::as_str);
+/// The rail the payment is for: the redeemed entry's, else the first of the network it names.
+fn rail_of(
+    state: &HttpState,
+    payment: &PaymentPayload,
+    redeemed: Option<&Redeemed>,
+) -> Result<Arc<dyn Rail>, HttpError> {
+    let network = payment
+        .accepted
+        .get("network")
+        .and_then(serde_json::Value::as_str);
+    let entry = redeemed.and_then(|r| r.intent.payment.get(usize::from(r.payment_index)));
+    let fits = |rail: &&Arc<dyn Rail>| match entry {
+        Some(entry) => {
+            rail.network() == entry.network.as_str() && rail.name() == entry.rail.as_str()
+        }
+        None => Some(rail.network()) == network,
+    };
     let rails = &state.engine().ports().rails;
-    rails.iter().find(|rail| Some(rail.network()) == network).cloned().ok_or(HttpError::Malformed { what: "accepted.network" })
+    rails
+        .iter()
+        .find(fits)
+        .cloned()
+        .ok_or(HttpError::Malformed {
+            what: "accepted.network",
+        })
 }
 
 fn task_of(intent: &d402_objects::TaskIntent) -> Option<Cid> {
@@ -97,16 +149,33 @@ fn task_of(intent: &d402_objects::TaskIntent) -> Option<Cid> {
 
 /// The task as it will be stored, with the intent signed by this gateway; `None` when what was offered is not
 /// offered any more.
-async fn dossier(state: &HttpState, asked: &Asked<'_>, redeemed: &Redeemed) -> Result<Option<Dossier>, HttpError> {
+async fn dossier(
+    state: &HttpState,
+    asked: &Asked<'_>,
+    redeemed: &Redeemed,
+) -> Result<Option<Dossier>, HttpError> {
     let inner = &state.0;
     let view = inner.directory.view(state.now_ms()).await?;
     let intent = &redeemed.intent;
-    let listing = inner.directory.recent_listing(&intent.manifest_cid, &intent.registration_cid);
+    let listing = inner
+        .directory
+        .recent_listing(&intent.manifest_cid, &intent.registration_cid);
     let offers = inner.directory.recent_offers(&intent.validation.offer_cids);
-    let (Some(listing), Some(offers)) = (listing, offers) else { return Ok(None) };
-    may_still_be_redeemed(&asked.request, intent, &listing, &offers, &inner.config.policy)?;
+    let (Some(listing), Some(offers)) = (listing, offers) else {
+        return Ok(None);
+    };
+    may_still_be_redeemed(
+        &asked.request,
+        intent,
+        &listing,
+        &offers,
+        &inner.config.policy,
+    )?;
     check_input(&view, &intent.manifest_cid, &asked.request.input)?;
-    let signed = inner.engine.sign(intent.clone()).map_err(|_| HttpError::Internal { what: "intent" })?;
+    let signed = inner
+        .engine
+        .sign(intent.clone())
+        .map_err(|_| HttpError::Internal { what: "intent" })?;
     let checked = Dossier::check(DossierParts {
         intent: signed,
         manifest: listing.manifest,
@@ -115,10 +184,14 @@ async fn dossier(state: &HttpState, asked: &Asked<'_>, redeemed: &Redeemed) -> R
         input: canonical::to_bytes(&asked.request.input),
         payment_index: redeemed.payment_index,
     });
-    let Ok(dossier) = checked else { return Ok(None) };
+    let Ok(dossier) = checked else {
+        return Ok(None);
+    };
     let pay_to = address_of(&dossier.pay_to()).map(|a| a.to_string());
     // The MAC covers both; a difference would be a bug of this gateway, and nobody may pay for it.
-    if dossier.terms().encode().as_slice() != redeemed.terms.as_slice() || pay_to.as_deref() != Some(redeemed.pay_to.as_str()) {
+    if dossier.terms().encode().as_slice() != redeemed.terms.as_slice()
+        || pay_to.as_deref() != Some(redeemed.pay_to.as_str())
+    {
         return Err(HttpError::Internal { what: "terms" });
     }
     Ok(Some(dossier))
@@ -130,13 +203,27 @@ async fn create(
     (dossier, payment, client_id): (Dossier, VerifiedPayment, Option<String>),
 ) -> Result<Response, HttpError> {
     let task_id = dossier.task_id();
-    let fresh = Standing { replay: false, buyer: true };
+    let fresh = Standing {
+        replay: false,
+        buyer: true,
+    };
     match state.engine().create(dossier, payment, client_id).await? {
         CreateOutcome::Created => {
             state.0.metrics.created();
             answer(state, asked, task_id, fresh).await
         }
-        CreateOutcome::SamePayment(task_id) => existing(state, asked, task_id, Standing { replay: true, buyer: true }).await,
+        CreateOutcome::SamePayment(task_id) => {
+            existing(
+                state,
+                asked,
+                task_id,
+                Standing {
+                    replay: true,
+                    buyer: true,
+                },
+            )
+            .await
+        }
         CreateOutcome::TermsTaken(task_id) => {
             let status = match state.engine().task(task_id).await? {
                 Some(task) => views::status(&task),
@@ -149,13 +236,29 @@ async fn create(
 }
 
 /// Answers with a task that is there already, if the request is the one it was bought with.
-async fn existing(state: &HttpState, asked: &Asked<'_>, task_id: Cid, standing: Standing) -> Result<Response, HttpError> {
-    let task = state.engine().task(task_id).await?.ok_or(HttpError::UnknownTask)?;
+async fn existing(
+    state: &HttpState,
+    asked: &Asked<'_>,
+    task_id: Cid,
+    standing: Standing,
+) -> Result<Response, HttpError> {
+    let task = state
+        .engine()
+        .task(task_id)
+        .await?
+        .ok_or(HttpError::UnknownTask)?;
     let intent = task.dossier().intent();
     let same_input = intent.input.cid == Cid::of(&canonical::to_bytes(&asked.request.input));
     let capability = &task.dossier().manifest().capability_id;
-    let same_capability = asked.request.capability_id.as_ref().is_none_or(|c| c == capability)
-        && asked.request.manifest_cid.is_none_or(|m| m == intent.manifest_cid)
+    let same_capability = asked
+        .request
+        .capability_id
+        .as_ref()
+        .is_none_or(|c| c == capability)
+        && asked
+            .request
+            .manifest_cid
+            .is_none_or(|m| m == intent.manifest_cid)
         && asked.request.mode.is_none_or(|m| m == intent.mode);
     if !same_input || !same_capability {
         return Err(HttpError::ClientIdTaken { task_id });
@@ -164,16 +267,33 @@ async fn existing(state: &HttpState, asked: &Asked<'_>, task_id: Cid, standing: 
 }
 
 /// Waits as long as the request wants and says how far the task is.
-async fn answer(state: &HttpState, asked: &Asked<'_>, task_id: Cid, standing: Standing) -> Result<Response, HttpError> {
+async fn answer(
+    state: &HttpState,
+    asked: &Asked<'_>,
+    task_id: Cid,
+    standing: Standing,
+) -> Result<Response, HttpError> {
     let engine = state.engine();
     let task = if asked.request.waits() {
-        engine.wait_for(task_id, state.0.config.sync_wait, |task| task.ending().is_some()).await?
+        engine
+            .wait_for(task_id, state.0.config.sync_wait, |task| {
+                task.ending().is_some()
+            })
+            .await?
     } else {
-        engine.wait_for(task_id, FUNDING_WAIT, |task| task.phase().name() != PhaseName::AwaitingDeposit).await?
+        engine
+            .wait_for(task_id, state.0.config.funding_wait, |task| {
+                task.phase().name() != PhaseName::AwaitingDeposit
+            })
+            .await?
     };
     if matches!(task.ending(), Some(Ending::Unfunded)) {
         // The chain says for certain that this payment never takes effect (threat #71): a new one is safe.
-        return challenge(state, asked, Some("payment_never_settled")).await;
+        let mut fresh = challenge(state, asked, Some("payment_never_settled")).await?;
+        if let Some(value) = failure_header(&task, "payment_never_settled") {
+            fresh.headers_mut().insert(PAYMENT_RESPONSE, value);
+        }
+        return Ok(fresh);
     }
     let reads = standing.buyer || super::access::is_open(asked.headers, &task);
     let mut response = body(state, &task, reads).await?;
@@ -198,8 +318,11 @@ async fn body(state: &HttpState, task: &Task, reads: bool) -> Result<Response, H
         let pending = serde_json::json!({"taskId": task_id, "status": status, "links": links});
         return Ok((StatusCode::ACCEPTED, Json(pending)).into_response());
     };
-    let mut view = serde_json::json!({"taskId": task_id, "status": status, "result": null, "links": links});
-    let Some(members) = view.as_object_mut() else { return Err(HttpError::Internal { what: "body" }) };
+    let mut view =
+        serde_json::json!({"taskId": task_id, "status": status, "result": null, "links": links});
+    let Some(members) = view.as_object_mut() else {
+        return Err(HttpError::Internal { what: "body" });
+    };
     if let Ending::Paid { receipt, .. } | Ending::Rejected { receipt, .. } = ending {
         members.insert("receipt".to_owned(), receipt.to_value());
     }

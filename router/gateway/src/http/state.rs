@@ -46,6 +46,8 @@ pub struct HttpConfig {
     pub limits: Limits,
     /// How long a synchronous request waits before it becomes 202.
     pub sync_wait: Duration,
+    /// How long a request that does not wait for the result waits for its deposit.
+    pub funding_wait: Duration,
 }
 
 impl HttpConfig {
@@ -62,6 +64,7 @@ impl HttpConfig {
             assets: BTreeMap::new(),
             limits: Limits::default(),
             sync_wait: Duration::from_secs(25),
+            funding_wait: Duration::from_secs(5),
         }
     }
 }
@@ -112,7 +115,10 @@ impl HttpState {
             .iter()
             .filter_map(|rail| rail_of(rail.name(), rail.network(), &config.assets))
             .collect();
-        let cluster_id = config.cluster_id.clone().unwrap_or_else(|| engine.gateway().to_string());
+        let cluster_id = config
+            .cluster_id
+            .clone()
+            .unwrap_or_else(|| engine.gateway().to_string());
         Self(Arc::new(Inner {
             secrets: Secrets::new(&config.root_secret, &config.kids),
             directory: Arc::new(DirectoryView::new(Arc::clone(&engine.ports().directory))),
@@ -152,6 +158,10 @@ fn rail_of(name: &str, network: &str, assets: &BTreeMap<Caip2, Asset>) -> Option
             return None;
         }
     };
-    let offer = RailOffer { rail: name.parse().ok()?, network, asset: asset.address.clone() };
+    let offer = RailOffer {
+        rail: name.parse().ok()?,
+        network,
+        asset: asset.address.clone(),
+    };
     Some(Rail { offer, asset })
 }

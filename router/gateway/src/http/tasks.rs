@@ -68,31 +68,70 @@ fn parse(body: &[u8]) -> Result<TaskRequest, HttpError> {
         | strict::StrictError::NegativeZero
         | strict::StrictError::Float => HttpError::Body { line: 0, column: 0 },
     })?;
-    serde_json::from_value(value).map_err(|e| HttpError::Body { line: e.line(), column: e.column() })
+    serde_json::from_value(value).map_err(|e| HttpError::Body {
+        line: e.line(),
+        column: e.column(),
+    })
 }
 
 /// Answers with a fresh 402. Writes nothing, signs nothing.
-pub(super) async fn challenge(state: &HttpState, asked: &Asked<'_>, error: Option<&'static str>) -> Result<Response, HttpError> {
+pub(super) async fn challenge(
+    state: &HttpState,
+    asked: &Asked<'_>,
+    error: Option<&'static str>,
+) -> Result<Response, HttpError> {
     let inner = &state.0;
     let now_ms = state.now_ms();
     let view = inner.directory.view(now_ms).await?;
     let mut random = [0u8; 48];
     getrandom::fill(&mut random).map_err(|_| HttpError::Internal { what: "randomness" })?;
     let (nonce, salt) = split(random);
-    let token = asked.request.access_hash.is_none().then(|| inner.secrets.token(&nonce));
+    let token = asked
+        .request
+        .access_hash
+        .is_none()
+        .then(|| inner.secrets.token(&nonce));
     let draw = Draw {
         gateway: inner.engine.gateway(),
         now_ms,
         nonce,
         salt,
-        access_hash: token.as_deref().map_or(Hex32::from_bytes([0; 32]), access_hash),
+        access_hash: token
+            .as_deref()
+            .map_or(Hex32::from_bytes([0; 32]), access_hash),
     };
-    let admission = admit(&asked.request, &inner.config.policy, &view.catalogue, &inner.rail_offers, &draw)?;
-    check_input(&view, &admission.listing.manifest.cid(), &asked.request.input)?;
-    let faces: Vec<Face<'_>> = admission.intent.payment.iter().map(|payment| face(state, payment)).collect();
-    let frame = Frame { resource: &inner.resource, error, access_token: token.as_deref(), now_ms };
+    let admission = admit(
+        &asked.request,
+        &inner.config.policy,
+        &view.catalogue,
+        &inner.rail_offers,
+        &draw,
+    )?;
+    check_input(
+        &view,
+        &admission.listing.manifest.cid(),
+        &asked.request.input,
+    )?;
+    let faces: Vec<Face<'_>> = admission
+        .intent
+        .payment
+        .iter()
+        .map(|payment| face(state, payment))
+        .collect();
+    let frame = Frame {
+        resource: &inner.resource,
+        error,
+        access_token: token.as_deref(),
+        now_ms,
+    };
     inner.metrics.challenged();
-    write(&inner.secrets, &admission, &asked.bound(state), &faces, &frame)
+    write(
+        &inner.secrets,
+        &admission,
+        &asked.bound(state),
+        &faces,
+        &frame,
+    )
 }
 
 fn split(random: [u8; 48]) -> (Nonce16, [u8; 32]) {
@@ -104,15 +143,25 @@ fn split(random: [u8; 48]) -> (Nonce16, [u8; 32]) {
 }
 
 fn face<'a>(state: &'a HttpState, payment: &d402_objects::PaymentOption) -> Face<'a> {
-    let rail = state.0.rails.iter().find(|r| r.offer.network == payment.network && r.offer.rail == payment.rail);
-    Face { asset_name: rail.map_or("", |r| r.asset.name.as_str()) }
+    let rail = state
+        .0
+        .rails
+        .iter()
+        .find(|r| r.offer.network == payment.network && r.offer.rail == payment.rail);
+    Face {
+        asset_name: rail.map_or("", |r| r.asset.name.as_str()),
+    }
 }
 
 /// What no worker could do is not sold.
 pub(super) fn check_input(view: &View, manifest: &Cid, input: &Value) -> Result<(), HttpError> {
-    let Some(schema) = view.input_schema(manifest) else { return Ok(()) };
-    schema.validate(input).map_err(|error| HttpError::InputSchema {
-        instance_path: error.instance_path().to_string(),
-        schema_path: error.schema_path().to_string(),
-    })
+    let Some(schema) = view.input_schema(manifest) else {
+        return Ok(());
+    };
+    schema
+        .validate(input)
+        .map_err(|error| HttpError::InputSchema {
+            instance_path: error.instance_path().to_string(),
+            schema_path: error.schema_path().to_string(),
+        })
 }

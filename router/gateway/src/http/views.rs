@@ -14,17 +14,32 @@ use serde_json::json;
 use super::HttpState;
 use super::error::HttpError;
 
-pub(super) async fn task(State(state): State<HttpState>, Path(task_id): Path<String>) -> Result<Response, HttpError> {
+pub(super) async fn task(
+    State(state): State<HttpState>,
+    Path(task_id): Path<String>,
+) -> Result<Response, HttpError> {
     let task = find(&state, &task_id).await?;
     let mut response = (StatusCode::OK, Json(view(&task))).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
     Ok(response)
 }
 
 /// The task a path names.
-pub(super) async fn find(state: &HttpState, task_id: &str) -> Result<std::sync::Arc<Task>, HttpError> {
-    let task_id: Cid = task_id.parse().map_err(|_| HttpError::Malformed { what: "taskId" })?;
-    state.engine().task(task_id).await?.ok_or(HttpError::UnknownTask)
+pub(super) async fn find(
+    state: &HttpState,
+    task_id: &str,
+) -> Result<std::sync::Arc<Task>, HttpError> {
+    let task_id: Cid = task_id
+        .parse()
+        .map_err(|_| HttpError::Malformed { what: "taskId" })?;
+    state
+        .engine()
+        .task(task_id)
+        .await?
+        .ok_or(HttpError::UnknownTask)
 }
 
 /// `pending`, or how it ended.
@@ -85,10 +100,25 @@ fn view(task: &Task) -> Value {
 /// What the chain did, what went back, in which transaction, by which receipt.
 fn end(task: &Task) -> (Option<&Settled>, Option<String>, Option<&str>, Option<Cid>) {
     match task.ending() {
-        Some(Ending::Paid { settled, .. } | Ending::Rejected { settled, .. } | Ending::SettledElsewhere { settled }) => {
-            (Some(settled), Some(settled.refunded.to_string()), Some(settled.transaction.as_str()), Some(settled.receipt_cid))
-        }
-        Some(Ending::Refunded { transaction, refunded }) => (None, Some(refunded.to_string()), Some(transaction.as_str()), None),
+        Some(
+            Ending::Paid { settled, .. }
+            | Ending::Rejected { settled, .. }
+            | Ending::SettledElsewhere { settled },
+        ) => (
+            Some(settled),
+            Some(settled.refunded.to_string()),
+            Some(settled.transaction.as_str()),
+            Some(settled.receipt_cid),
+        ),
+        Some(Ending::Refunded {
+            transaction,
+            refunded,
+        }) => (
+            None,
+            Some(refunded.to_string()),
+            Some(transaction.as_str()),
+            None,
+        ),
         Some(Ending::Unfunded) | None => (None, None, None, None),
     }
 }
@@ -102,7 +132,10 @@ fn payouts(settled: &Settled) -> Vec<Value> {
 }
 
 fn leases(set: &LeaseSet) -> Vec<Value> {
-    set.slots.iter().map(|slot| lease(set.attempt, slot)).collect()
+    set.slots
+        .iter()
+        .map(|slot| lease(set.attempt, slot))
+        .collect()
 }
 
 fn lease(attempt: u8, slot: &Slot) -> Value {

@@ -62,7 +62,6 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     init_tracing();
-    d402_capabilities::fetch::install_tls_provider();
     let output = Output { json: cli.json };
     match run(cli.command, output) {
         Ok(code) => code,

@@ -192,7 +192,9 @@ impl Scene {
     pub(super) fn winners(&self, circumstances: Circumstances) -> Vec<usize> {
         match self.derive(circumstances) {
             Derived::Paid { winners, .. } => winners,
-            other => panic!("nobody is paid: {other:?}"),
+            other @ (Derived::Undecided(_) | Derived::Rejected { .. }) => {
+                panic!("nobody is paid: {other:?}")
+            }
         }
     }
 

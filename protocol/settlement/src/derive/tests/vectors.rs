@@ -99,9 +99,7 @@ fn circumstances(name: &str) -> Circumstances {
 fn check(
     answer: &Value,
     first: &str,
-    indexes: &[usize],
-    receipts: &[usize],
-    rows: &[Row],
+    (indexes, receipts, rows): (&[usize], &[usize], &[Row]),
     name: &str,
 ) {
     let numbers = |key: &str| {
@@ -160,9 +158,7 @@ fn outcomes_and_open_questions_are_those_of_the_vectors() {
                     check(
                         &answer["paid"],
                         "winners",
-                        &winners,
-                        &receipts,
-                        &rows,
+                        (&winners, &receipts, &rows),
                         &name,
                     );
                 }
@@ -175,9 +171,7 @@ fn outcomes_and_open_questions_are_those_of_the_vectors() {
                     check(
                         &answer["rejected"],
                         "judged",
-                        &judged,
-                        &receipts,
-                        &rows,
+                        (&judged, &receipts, &rows),
                         &name,
                     );
                 }

@@ -251,7 +251,7 @@ proptest! {
     #[test]
     fn any_commands_keep_the_machine_whole(
         plot in plots(),
-        calm in 0usize..25,
+        calm in 0usize..45,
         hostile in seeds(30),
     ) {
         let mut world = World::new(plot);
@@ -263,14 +263,14 @@ proptest! {
         for seed in hostile {
             world.now += seed.3;
             let command = command(&world, seed);
-            let before = format!("{:?}", world.task);
             let ended = world.task.ending().is_some();
-            let outcome = world.apply(command);
-            if outcome.is_err() {
-                prop_assert_eq!(&before, &format!("{:?}", world.task), "a refused command changes nothing");
-            }
+            // `World::apply` checks that a refused command changes nothing.
+            let outcome = world.apply(command.clone());
             prop_assert!(outcome.is_err() || !ended, "nothing leaves the end");
             prop_assert_eq!(world.task.wake_at_ms().is_none(), world.task.ending().is_some());
+            if seed.1 % 2 == 0 {
+                let _said_twice = world.apply(command);
+            }
         }
         let mut replayed = world.replayed();
         prop_assert_eq!(format!("{replayed:?}"), format!("{:?}", world.task));

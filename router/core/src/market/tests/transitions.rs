@@ -525,7 +525,11 @@ fn a_failed_attempt_without_other_bids_is_announced_again_after_growing_pauses()
         world.now = wake;
         announced.push(world.apply(Command::Tick).unwrap());
     }
-    assert!(announced.iter().all(|e| matches!(e[..], [Effect::Announce { .. }])));
+    assert!(
+        announced
+            .iter()
+            .all(|e| matches!(e[..], [Effect::Announce { .. }]))
+    );
     assert_eq!(pauses, [800, 1_600, 3_200]);
     let commit_by = world.scene.dossier.times().commit_by_ms.get();
     while name(&world) == PhaseName::Working && world.now < commit_by {

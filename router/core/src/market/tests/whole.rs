@@ -175,3 +175,25 @@ fn the_journal_gives_the_live_task_after_every_step() {
         }
     }
 }
+
+#[test]
+fn a_rejected_task_praises_nobody_and_reports_the_validator_that_accepted() {
+    let judges = [Judge::Liar, Judge::Honest, Judge::Honest, Judge::Honest];
+    let world = Plot::new(TaskSpec::single(3, 4), &[Wrong, Wrong])
+        .judged_by(&judges)
+        .run();
+    assert!(matches!(world.ending(), Ending::Rejected { .. }));
+    let liar = world.scene.actors.validators[0].id();
+    assert!(
+        !world
+            .reports
+            .iter()
+            .any(|r| r.kind == ReputationKind::Settled)
+    );
+    let dissents: Vec<_> = world
+        .reports
+        .iter()
+        .filter(|r| r.kind == ReputationKind::VerdictDissent)
+        .collect();
+    assert!(!dissents.is_empty() && dissents.iter().all(|r| r.subject == liar));
+}

@@ -143,7 +143,6 @@ pub(super) struct World {
     pub(super) chain: Chain,
     pub(super) now: u64,
     pub(super) journal: Vec<Vec<u8>>,
-    pub(super) refusals: Vec<Refused>,
     pub(super) phases: Vec<PhaseName>,
     pub(super) reports: Vec<ReputationEvent>,
     pub(super) leases: Vec<Lease>,
@@ -191,7 +190,6 @@ impl World {
             task,
             now,
             journal: vec![d402_wire::encode(&created).unwrap()],
-            refusals: Vec::new(),
             phases: vec![PhaseName::AwaitingDeposit],
             reports: Vec::new(),
             leases: Vec::new(),
@@ -274,6 +272,7 @@ impl World {
             at_ms: self.now,
             command: command.clone(),
         };
+        let before = self.task.clone();
         match self.task.apply(command, self.now) {
             Ok(effects) => {
                 self.journal.push(d402_wire::encode(&record).unwrap());
@@ -284,7 +283,11 @@ impl World {
                 Ok(effects)
             }
             Err(refused) => {
-                self.refusals.push(refused.clone());
+                assert_eq!(
+                    format!("{before:?}"),
+                    format!("{:?}", self.task),
+                    "a refused command changes nothing: {refused:?}"
+                );
                 Err(refused)
             }
         }
@@ -316,7 +319,7 @@ impl World {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Answer(command) | Event::Notice(command) => {
-                let _refused_is_noted = self.apply(command);
+                let _refused_or_not = self.apply(command);
             }
             Event::Deliver { lease, set, right } => self.deliver(&lease, set, right),
             Event::TryReveals => self.try_reveals(),

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use d402_core::ports::{
-    BlobStore, Clock, CreateOutcome, Deposit, Directory, DirectoryEntry, DirectoryOutcome, MarketNetwork, MoneyEffect,
-    NetworkError, NewTask, PaymentFault, Rail, RailError, Step, StepOutcome, StoreError, TaskStore, Topic, VaultState,
-    VerifiedPayment,
+    BlobStore, Clock, CreateOutcome, Deposit, Directory, DirectoryEntry, DirectoryOutcome,
+    MarketNetwork, MoneyEffect, NetworkError, NewTask, PaymentFault, Rail, RailError, Step,
+    StepOutcome, StoreError, TaskStore, Topic, VaultState, VerifiedPayment,
 };
 use d402_objects::{Amount, Cid, Hex32, SignedReceipt, Value};
 use d402_settlement::ValidatorSet;
@@ -104,12 +104,28 @@ impl TaskStore for Shelves {
     }
 
     async fn journal(&self, task_id: Cid) -> Result<Vec<Vec<u8>>, StoreError> {
-        Ok(self.shelf().journals.get(&task_id).cloned().unwrap_or_default())
+        Ok(self
+            .shelf()
+            .journals
+            .get(&task_id)
+            .cloned()
+            .unwrap_or_default())
     }
 
-    async fn lease_due(&self, _owner: &str, now_ms: u64, _until: u64, _limit: u32) -> Result<Vec<Cid>, StoreError> {
+    async fn lease_due(
+        &self,
+        _owner: &str,
+        now_ms: u64,
+        _until: u64,
+        _limit: u32,
+    ) -> Result<Vec<Cid>, StoreError> {
         let shelf = self.shelf.lock().unwrap();
-        Ok(shelf.wake.iter().filter(|(_, at)| at.is_some_and(|at| at <= now_ms)).map(|(id, _)| *id).collect())
+        Ok(shelf
+            .wake
+            .iter()
+            .filter(|(_, at)| at.is_some_and(|at| at <= now_ms))
+            .map(|(id, _)| *id)
+            .collect())
     }
 
     async fn release(&self, _owner: &str, _task_ids: &[Cid]) -> Result<(), StoreError> {
@@ -129,7 +145,13 @@ impl TaskStore for Shelves {
     }
 
     async fn money(&self, task_id: Cid) -> Result<Vec<MoneyEffect>, StoreError> {
-        Ok(self.shelf().money.iter().filter(|row| row.task_id == task_id).cloned().collect())
+        Ok(self
+            .shelf()
+            .money
+            .iter()
+            .filter(|row| row.task_id == task_id)
+            .cloned()
+            .collect())
     }
 
     async fn money_submitted(&self, _key: &str) -> Result<(), StoreError> {
@@ -195,7 +217,10 @@ impl Library {
     }
 
     pub(super) fn remove(&self, cid: Cid) {
-        self.entries.lock().unwrap().retain(|entry| entry.cid != cid);
+        self.entries
+            .lock()
+            .unwrap()
+            .retain(|entry| entry.cid != cid);
     }
 }
 
@@ -206,13 +231,31 @@ impl Directory for Library {
     }
 
     async fn get(&self, cid: Cid) -> Result<Option<DirectoryEntry>, StoreError> {
-        Ok(self.entries.lock().unwrap().iter().find(|entry| entry.cid == cid).cloned())
+        Ok(self
+            .entries
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|entry| entry.cid == cid)
+            .cloned())
     }
 
-    async fn list(&self, kind: &str, _now_ms: u64, after: Option<Cid>, limit: u32) -> Result<Vec<DirectoryEntry>, StoreError> {
+    async fn list(
+        &self,
+        kind: &str,
+        _now_ms: u64,
+        after: Option<Cid>,
+        limit: u32,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
         let entries = self.entries.lock().unwrap();
         let after = |entry: &&DirectoryEntry| after.is_none_or(|cid| entry.cid > cid);
-        Ok(entries.iter().filter(|e| e.kind == kind).filter(after).take(limit as usize).cloned().collect())
+        Ok(entries
+            .iter()
+            .filter(|e| e.kind == kind)
+            .filter(after)
+            .take(limit as usize)
+            .cloned()
+            .collect())
     }
 }
 
@@ -224,7 +267,11 @@ pub(super) struct Empty {
 
 #[async_trait]
 impl MarketNetwork for Empty {
-    async fn request(&self, _to: &NodeAddress, _request: Request) -> Result<Response, NetworkError> {
+    async fn request(
+        &self,
+        _to: &NodeAddress,
+        _request: Request,
+    ) -> Result<Response, NetworkError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         Err(NetworkError::Unreachable)
     }
@@ -235,7 +282,10 @@ impl MarketNetwork for Empty {
     }
 
     fn local(&self) -> NodeAddress {
-        NodeAddress { node_id: "gateway".to_owned(), addresses: vec!["/ip4/127.0.0.1/tcp/9000".to_owned()] }
+        NodeAddress {
+            node_id: "gateway".to_owned(),
+            addresses: vec!["/ip4/127.0.0.1/tcp/9000".to_owned()],
+        }
     }
 }
 
@@ -298,17 +348,33 @@ impl Rail for Purse {
         payload.pointer("/payment/nonce")?.as_str()?.parse().ok()
     }
 
-    async fn verify(&self, payload: &Value, terms: &[u8]) -> Result<Result<VerifiedPayment, PaymentFault>, RailError> {
+    async fn verify(
+        &self,
+        payload: &Value,
+        terms: &[u8],
+    ) -> Result<Result<VerifiedPayment, PaymentFault>, RailError> {
         let mood = self.mood();
         let terms = d402_settlement::Terms::decode(terms.try_into().unwrap());
-        assert!(self.learned.lock().unwrap().contains(&terms.validator_set.0), "set of the terms was not learned");
+        assert!(
+            self.learned
+                .lock()
+                .unwrap()
+                .contains(&terms.validator_set.0),
+            "set of the terms was not learned"
+        );
         match mood {
             Mood::Deaf => return Err(RailError::Unknown),
             Mood::Faulty(fault) => return Ok(Err(fault)),
             Mood::Fine | Mood::Impossible => {}
         }
-        let Some(payment_id) = self.payment_id(payload) else { return Ok(Err(PaymentFault::Malformed)) };
-        Ok(Ok(VerifiedPayment { payment_id, payer: "payer".to_owned(), body: payload.to_string().into_bytes() }))
+        let Some(payment_id) = self.payment_id(payload) else {
+            return Ok(Err(PaymentFault::Malformed));
+        };
+        Ok(Ok(VerifiedPayment {
+            payment_id,
+            payer: "payer".to_owned(),
+            body: payload.to_string().into_bytes(),
+        }))
     }
 
     async fn submit(&self, body: &[u8]) -> Result<(), RailError> {
@@ -329,14 +395,17 @@ impl Rail for Purse {
         match self.mood() {
             Mood::Impossible => Ok(Deposit::Impossible),
             Mood::Deaf => Err(RailError::Unknown),
-            Mood::Fine | Mood::Faulty(_) => {
-                Ok(Deposit::Funded { amount: Amount::from(10_000), at_ms: self.clock.now_ms() })
-            }
+            Mood::Fine | Mood::Faulty(_) => Ok(Deposit::Funded {
+                amount: Amount::from(10_000),
+                at_ms: self.clock.now_ms(),
+            }),
         }
     }
 
     async fn vault(&self, _terms: &[u8]) -> Result<VaultState, RailError> {
-        Ok(VaultState::Open { balance: Amount::from(10_000) })
+        Ok(VaultState::Open {
+            balance: Amount::from(10_000),
+        })
     }
 
     async fn chain_now_ms(&self) -> Result<u64, RailError> {

@@ -1,9 +1,9 @@
 //! Who may read what of a task that ended.
 
 use d402_objects::{Ed25519Id, SettlementProof, Signed, SignedReceipt, SigningKey, Verdict};
-use ed25519_dalek::Signer as _;
 use d402_settlement::market::Bundle;
 use d402_settlement::market::testkit::key;
+use ed25519_dalek::Signer as _;
 use serde_json::json;
 
 use super::story::{OUTPUT, Played, play};
@@ -25,11 +25,21 @@ async fn an_accepted_result_opens_to_the_token_alone() {
     let result = world.get(&path, &[bearer()]).await;
     assert_eq!(result.status, 200, "{result:?}");
     assert_eq!(result.json()["result"], json!({"text": "hello"}));
-    assert_eq!(result.json()["resultCid"], d402_objects::Cid::of(OUTPUT).to_string());
+    assert_eq!(
+        result.json()["resultCid"],
+        d402_objects::Cid::of(OUTPUT).to_string()
+    );
     assert_eq!(result.header("cache-control"), Some("private, no-store"));
-    for headers in [vec![], vec![("authorization", "Bearer another token")], vec![("authorization", "Basic YQ==")]] {
+    for headers in [
+        vec![],
+        vec![("authorization", "Bearer another token")],
+        vec![("authorization", "Basic YQ==")],
+    ] {
         let closed = world.get(&path, &headers).await;
-        assert_eq!((closed.status.as_u16(), closed.problem().as_str()), (403, "no-access"));
+        assert_eq!(
+            (closed.status.as_u16(), closed.problem().as_str()),
+            (403, "no-access")
+        );
     }
 }
 
@@ -41,7 +51,11 @@ async fn a_published_result_opens_to_everybody_once_the_task_ended() {
     body["publish"] = json!(true);
     let id = task_id(&world.buy(&body, 1).await);
     let path = format!("/tasks/{id}/result");
-    assert_eq!(world.get(&path, &[]).await.status, 403, "not before the end");
+    assert_eq!(
+        world.get(&path, &[]).await.status,
+        403,
+        "not before the end"
+    );
     play(&world, id, Verdict::Accept).await;
     assert_eq!(world.get(&path, &[]).await.status, 200);
 }
@@ -49,26 +63,49 @@ async fn a_published_result_opens_to_everybody_once_the_task_ended() {
 #[tokio::test]
 async fn the_task_page_shows_money_and_market_but_no_result() {
     let (world, played) = accepted().await;
-    let page = world.get(&format!("/tasks/{}", played.task.task_id()), &[]).await.json();
-    assert_eq!((&page["status"], &page["phase"], &page["mode"]), (&json!("accepted"), &json!("final"), &json!("single")));
+    let page = world
+        .get(&format!("/tasks/{}", played.task.task_id()), &[])
+        .await
+        .json();
+    assert_eq!(
+        (&page["status"], &page["phase"], &page["mode"]),
+        (&json!("accepted"), &json!("final"), &json!("single"))
+    );
     assert_eq!(page["leases"][0]["state"], "accepted");
     assert_eq!(page["bids"][0]["price"], "1000");
-    assert_eq!((&page["claims"][0]["accepts"], &page["claims"][0]["rejects"]), (&json!(4), &json!(0)));
+    assert_eq!(
+        (&page["claims"][0]["accepts"], &page["claims"][0]["rejects"]),
+        (&json!(4), &json!(0))
+    );
     let units = |value: &serde_json::Value| value.as_str().unwrap().parse::<u64>().unwrap();
-    let paid: u64 = page["payouts"].as_array().unwrap().iter().map(|row| units(&row["units"])).sum();
-    assert_eq!(paid + units(&page["refundUnits"]), units(&page["budgetUnits"]));
+    let paid: u64 = page["payouts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| units(&row["units"]))
+        .sum();
+    assert_eq!(
+        paid + units(&page["refundUnits"]),
+        units(&page["budgetUnits"])
+    );
     assert!(!page.to_string().contains("hello"));
 }
 
 #[tokio::test]
 async fn receipts_come_with_a_proof_signed_by_the_gateway() {
     let (world, played) = accepted().await;
-    let body = world.get(&format!("/tasks/{}/receipt", played.task.task_id()), &[]).await.json();
+    let body = world
+        .get(&format!("/tasks/{}/receipt", played.task.task_id()), &[])
+        .await
+        .json();
     let receipt = SignedReceipt::from_value(body["receipt"].clone()).unwrap();
     let proof = Signed::<SettlementProof>::from_value(body["settlementProof"].clone()).unwrap();
     assert_eq!(proof.payload().receipt_cid, receipt.receipt_cid());
     assert_eq!(proof.payload().observer, world.engine.gateway());
-    assert_eq!(body["validationReceipts"].as_array().unwrap().len(), receipt.receipt().validation_receipt_cids.len());
+    assert_eq!(
+        body["validationReceipts"].as_array().unwrap().len(),
+        receipt.receipt().validation_receipt_cids.len()
+    );
     assert!(!body["validationReceipts"].as_array().unwrap().is_empty());
     let hash = played.scene.dossier.terms_hash();
     let signatures = world.get(&format!("/signatures/{hash}"), &[]).await.json();
@@ -93,13 +130,25 @@ async fn a_rejected_task_has_a_bundle_and_no_result() {
     world.drive();
     let id = task_id(&world.buy(&wish(), 1).await);
     let pending = world.get(&format!("/tasks/{id}/result"), &[bearer()]).await;
-    assert_eq!((pending.status.as_u16(), pending.json()["status"].as_str()), (202, Some("pending")));
-    assert_eq!(world.get(&format!("/tasks/{id}/receipt"), &[]).await.status, 202);
+    assert_eq!(
+        (pending.status.as_u16(), pending.json()["status"].as_str()),
+        (202, Some("pending"))
+    );
+    assert_eq!(
+        world.get(&format!("/tasks/{id}/receipt"), &[]).await.status,
+        202
+    );
     play(&world, id, Verdict::Reject).await;
     let result = world.get(&format!("/tasks/{id}/result"), &[bearer()]).await;
-    assert_eq!((result.status.as_u16(), result.problem().as_str()), (410, "task-rejected"));
+    assert_eq!(
+        (result.status.as_u16(), result.problem().as_str()),
+        (410, "task-rejected")
+    );
     let bundle = world.get(&format!("/tasks/{id}/bundle"), &[]).await;
-    assert_eq!(Bundle::verify(&bundle.bytes).unwrap().outcome, d402_objects::Outcome::Rejected);
+    assert_eq!(
+        Bundle::verify(&bundle.bytes).unwrap().outcome,
+        d402_objects::Outcome::Rejected
+    );
 }
 
 #[tokio::test]
@@ -114,7 +163,10 @@ async fn a_synchronous_request_waits_for_the_result() {
     let (answer, ()) = tokio::join!(world.post(&body, &asked), async {
         let id = loop {
             let nonce = d402_objects::Hex32::from_bytes([1; 32]);
-            if let Some(id) = d402_core::ports::TaskStore::by_payment(world.store.as_ref(), nonce).await.unwrap() {
+            if let Some(id) = d402_core::ports::TaskStore::by_payment(world.store.as_ref(), nonce)
+                .await
+                .unwrap()
+            {
                 break id;
             }
             tokio::task::yield_now().await;
@@ -123,7 +175,10 @@ async fn a_synchronous_request_waits_for_the_result() {
     });
     assert_eq!(answer.status, 200, "{answer:?}");
     let body_of = answer.json();
-    assert_eq!((&body_of["status"], &body_of["result"]), (&json!("accepted"), &json!({"text": "hello"})));
+    assert_eq!(
+        (&body_of["status"], &body_of["result"]),
+        (&json!("accepted"), &json!({"text": "hello"}))
+    );
     assert!(SignedReceipt::from_value(body_of["receipt"].clone()).is_ok());
     assert_eq!(answer.coded("payment-response")["success"], true);
     // The buyer's own replay opens the result; one by somebody who only saw the payment on the chain does not.
@@ -131,15 +186,32 @@ async fn a_synchronous_request_waits_for_the_result() {
     assert_eq!(replay.json()["result"], json!({"text": "hello"}));
     let mut stranger = entry.clone();
     stranger["extra"]["d402"]["challenge"]["mac"] = json!(hex::encode([0u8; 32]));
-    let stolen = world.post(&body, &[("payment-signature", &payment(&stranger, 1))]).await;
-    assert_eq!((stolen.status.as_u16(), &stolen.json()["result"]), (200, &json!(null)));
-    let by_id = world.post(&body, &[("payment-signature", &payment(&stranger, 1)), bearer()]).await;
+    let stolen = world
+        .post(&body, &[("payment-signature", &payment(&stranger, 1))])
+        .await;
+    assert_eq!(
+        (stolen.status.as_u16(), &stolen.json()["result"]),
+        (200, &json!(null))
+    );
+    let by_id = world
+        .post(
+            &body,
+            &[("payment-signature", &payment(&stranger, 1)), bearer()],
+        )
+        .await;
     assert_eq!(by_id.json()["result"], json!({"text": "hello"}));
 }
 
 /// Headers of a request for a content, signed by a key.
-fn signed(world: &World, played: &Played, cid: d402_objects::Cid, by: &SigningKey, at_ms: u64) -> Vec<(&'static str, String)> {
-    let message = evidence_access_message(&world.engine.gateway(), &played.task.task_id(), &cid, at_ms);
+fn signed(
+    world: &World,
+    played: &Played,
+    cid: d402_objects::Cid,
+    by: &SigningKey,
+    at_ms: u64,
+) -> Vec<(&'static str, String)> {
+    let message =
+        evidence_access_message(&world.engine.gateway(), &played.task.task_id(), &cid, at_ms);
     vec![
         (KEY_HEADER, Ed25519Id::from(by).to_string()),
         (TIMESTAMP_HEADER, at_ms.to_string()),
@@ -159,32 +231,87 @@ async fn evidence_opens_to_the_token_and_to_validators_of_the_task() {
     };
     let validator = &world.actors.validators[1].key;
     assert_eq!(ask(vec![]).await.status, 403);
-    assert_eq!(ask(signed(&world, &played, cid, &key("stranger", 0), now)).await.status, 403);
-    assert_eq!(ask(signed(&world, &played, cid, validator, now - 60_001)).await.status, 403, "too old");
-    assert_eq!(ask(signed(&world, &played, d402_objects::Cid::of(b"x"), validator, now)).await.status, 403, "other content");
+    assert_eq!(
+        ask(signed(&world, &played, cid, &key("stranger", 0), now))
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        ask(signed(&world, &played, cid, validator, now - 60_001))
+            .await
+            .status,
+        403,
+        "too old"
+    );
+    assert_eq!(
+        ask(signed(
+            &world,
+            &played,
+            d402_objects::Cid::of(b"x"),
+            validator,
+            now
+        ))
+        .await
+        .status,
+        403,
+        "other content"
+    );
     let read = ask(signed(&world, &played, cid, validator, now)).await;
     assert_eq!((read.status.as_u16(), read.bytes.as_slice()), (200, OUTPUT));
     assert_eq!(read.header("x-content-type-options"), Some("nosniff"));
-    let claim = world.get(&format!("/evidence/{}?taskId={}", played.claim.cid(), played.task.task_id()), &[bearer()]).await;
+    let claim = world
+        .get(
+            &format!(
+                "/evidence/{}?taskId={}",
+                played.claim.cid(),
+                played.task.task_id()
+            ),
+            &[bearer()],
+        )
+        .await;
     assert_eq!(claim.json(), played.claim.to_value());
 }
 
 #[tokio::test]
 async fn only_what_the_task_names_is_served_as_its_evidence() {
     let (world, played) = accepted().await;
-    let foreign = d402_core::ports::BlobStore::put(world.blobs.as_ref(), b"of another task").await.unwrap();
-    let answer = world.get(&format!("/evidence/{foreign}?taskId={}", played.task.task_id()), &[bearer()]).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (404, "not-found"));
-    let without = world.get(&format!("/evidence/{foreign}"), &[bearer()]).await;
+    let foreign = d402_core::ports::BlobStore::put(world.blobs.as_ref(), b"of another task")
+        .await
+        .unwrap();
+    let answer = world
+        .get(
+            &format!("/evidence/{foreign}?taskId={}", played.task.task_id()),
+            &[bearer()],
+        )
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.problem().as_str()),
+        (404, "not-found")
+    );
+    let without = world
+        .get(&format!("/evidence/{foreign}"), &[bearer()])
+        .await;
     assert_eq!(without.status, 400);
 }
 
 #[tokio::test]
 async fn a_payment_is_found_by_its_id_and_by_the_clients() {
     let (world, played) = accepted().await;
-    let page = world.get(&format!("/payments/{}", hex::encode([1u8; 32])), &[]).await.json();
-    assert_eq!((&page["state"], &page["taskId"]), (&json!("settled"), &json!(played.task.task_id())));
-    let unknown = world.get(&format!("/payments/{}", hex::encode([9u8; 32])), &[]).await;
-    assert_eq!((unknown.status.as_u16(), unknown.problem().as_str()), (404, "unknown-payment"));
+    let page = world
+        .get(&format!("/payments/{}", hex::encode([1u8; 32])), &[])
+        .await
+        .json();
+    assert_eq!(
+        (&page["state"], &page["taskId"]),
+        (&json!("settled"), &json!(played.task.task_id()))
+    );
+    let unknown = world
+        .get(&format!("/payments/{}", hex::encode([9u8; 32])), &[])
+        .await;
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.problem().as_str()),
+        (404, "unknown-payment")
+    );
     assert!(played.task.created_ms() >= START_MS);
 }

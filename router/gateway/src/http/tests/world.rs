@@ -67,11 +67,23 @@ impl Answer {
 
     /// The kind of a problem, after checking its shape.
     pub(super) fn problem(&self) -> String {
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
         let body = self.json();
         assert_eq!(body["status"], self.status.as_u16());
-        assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
-        body["type"].as_str().unwrap().strip_prefix("https://d402.xyz/problems/").unwrap().to_owned()
+        assert!(
+            body["title"].is_string() && body["detail"].is_string(),
+            "{body}"
+        );
+        body["type"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("https://d402.xyz/problems/")
+            .unwrap()
+            .to_owned()
     }
 }
 
@@ -108,18 +120,38 @@ impl World {
             clock: clock.clone(),
         };
         let stop = CancellationToken::new();
-        let config = EngineConfig { key: actors.gateway.clone(), instance: "test".to_owned() };
+        let config = EngineConfig {
+            key: actors.gateway.clone(),
+            instance: "test".to_owned(),
+        };
         let (engine, driver) = Engine::new(config, ports, stop.clone());
-        let mut config = HttpConfig::new(Policy::default(), [7; 32], "http://gateway.test".to_owned());
+        let mut config =
+            HttpConfig::new(Policy::default(), [7; 32], "http://gateway.test".to_owned());
         config.sync_wait = Duration::from_secs(10);
+        config.funding_wait = Duration::from_millis(50);
         change(&mut config);
         let app = router(HttpState::new(engine.clone(), config));
-        Self { clock, store, blobs, library, network, purse, actors, spec, engine, app, stop, driver: Some(driver) }
+        Self {
+            clock,
+            store,
+            blobs,
+            library,
+            network,
+            purse,
+            actors,
+            spec,
+            engine,
+            app,
+            stop,
+            driver: Some(driver),
+        }
     }
 
     /// Another gateway's boundary on the same engine.
     pub(super) fn rebuild(&mut self, change: impl FnOnce(&mut HttpConfig)) {
-        let mut config = HttpConfig::new(Policy::default(), [7; 32], "http://gateway.test".to_owned());
+        let mut config =
+            HttpConfig::new(Policy::default(), [7; 32], "http://gateway.test".to_owned());
+        config.funding_wait = Duration::from_millis(50);
         change(&mut config);
         self.app = router(HttpState::new(self.engine.clone(), config));
     }
@@ -133,14 +165,26 @@ impl World {
     /// Everything the outside was asked so far.
     pub(super) fn traces(&self) -> [usize; 4] {
         let read = |calls: &std::sync::atomic::AtomicUsize| calls.load(Ordering::SeqCst);
-        [self.store.calls(), read(&self.blobs.calls), read(&self.network.calls), read(&self.purse.calls)]
+        [
+            self.store.calls(),
+            read(&self.blobs.calls),
+            read(&self.network.calls),
+            read(&self.purse.calls),
+        ]
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.app.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        let bytes = axum::body::to_bytes(body, usize::MAX)
+            .await
+            .unwrap()
+            .to_vec();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            bytes,
+        }
     }
 
     pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -152,11 +196,20 @@ impl World {
     }
 
     pub(super) async fn post(&self, body: &Value, headers: &[(&str, &str)]) -> Answer {
-        self.post_bytes("/tasks", body.to_string().into_bytes(), headers).await
+        self.post_bytes("/tasks", body.to_string().into_bytes(), headers)
+            .await
     }
 
-    pub(super) async fn post_bytes(&self, path: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> Answer {
-        let mut request = Request::builder().method(Method::POST).uri(path).header("content-type", "application/json");
+    pub(super) async fn post_bytes(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -166,7 +219,8 @@ impl World {
     /// Asks for an offer and pays it.
     pub(super) async fn buy(&self, body: &Value, nonce: u8) -> Answer {
         let entry = self.entry(body).await;
-        self.post(body, &[("payment-signature", &payment(&entry, nonce))]).await
+        self.post(body, &[("payment-signature", &payment(&entry, nonce))])
+            .await
     }
 
     /// The one entry of a fresh 402.

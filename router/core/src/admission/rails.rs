@@ -1,0 +1,122 @@
+//! Ways to pay: which networks can be offered, and the intent's payment entries.
+
+use d402_objects::{Address, Amount, Caip2, Hex32, Label, PaymentOption, Signed, ValidatorOffer};
+use d402_settlement::market::set_hash_of;
+
+use super::{Draw, Listing, NotAdmitted, Policy, TaskRequest};
+
+/// A rail this gateway sells on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RailOffer {
+    /// The rail's name.
+    pub rail: Label,
+    /// Its network.
+    pub network: Caip2,
+    /// The token.
+    pub asset: Address,
+}
+
+/// Why a network is not offered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPayment {
+    /// The request names no `refundTo` there.
+    #[error("refundTo has no address on this network")]
+    NoRefundTo,
+    /// The creator takes a commission and has no wallet there (threat #24).
+    #[error("the creator has no wallet on this network")]
+    NoCreatorWallet,
+    /// The validators ask more than half of the budget together.
+    #[error("validators ask {fees} together, the budget must be twice that")]
+    FeesTooHigh {
+        /// Base units.
+        fees: Amount,
+    },
+}
+
+/// Networks on which buyer and creator can be paid.
+pub(super) fn usable_rails<'a>(
+    request: &TaskRequest,
+    listing: &Listing,
+    rails: &'a [RailOffer],
+) -> Result<Vec<&'a RailOffer>, NotAdmitted> {
+    let commission = &listing.registration.payload().commission;
+    let mut usable = Vec::new();
+    let mut unusable = Vec::new();
+    for rail in rails {
+        let reason = if !request.refund_to.contains_key(&rail.network) {
+            NoPayment::NoRefundTo
+        } else if commission.bps.get() > 0 && !commission.wallets.contains_key(&rail.network) {
+            NoPayment::NoCreatorWallet
+        } else {
+            usable.push(rail);
+            continue;
+        };
+        unusable.push((rail.network.clone(), reason));
+    }
+    if usable.is_empty() {
+        return Err(NotAdmitted::NoRail { rails: unusable });
+    }
+    Ok(usable)
+}
+
+/// One entry per rail whose validators the budget can pay.
+pub(super) fn payments(
+    request: &TaskRequest,
+    policy: &Policy,
+    rails: &[&RailOffer],
+    budget: Amount,
+    (offers, threshold, draw): (&[Signed<ValidatorOffer>], u8, &Draw),
+) -> Result<Vec<PaymentOption>, NotAdmitted> {
+    let mut entries = Vec::with_capacity(rails.len());
+    let mut unusable = Vec::new();
+    for rail in rails {
+        let Some(refund_to) = request.refund_to.get(&rail.network) else {
+            continue;
+        };
+        let fees = fees_on(rail, offers);
+        if fees.get().saturating_mul(2) > budget.get() {
+            unusable.push((rail.network.clone(), NoPayment::FeesTooHigh { fees }));
+            continue;
+        }
+        let (gateway_fee_bps, payee) = policy.fee_on(&rail.network);
+        let set = set_hash_of(&rail.network, threshold, offers)?;
+        entries.push(PaymentOption {
+            rail: rail.rail.clone(),
+            network: rail.network.clone(),
+            asset: rail.asset.clone(),
+            budget,
+            refund_to: refund_to.clone(),
+            rent_to: None,
+            validator_set: Hex32::from_bytes(set.0),
+            gateway_fee_bps,
+            gateway_fee_payee: payee.cloned(),
+            validator_fee_cap: fees,
+            salt: salt_of(draw, rail),
+        });
+    }
+    if entries.is_empty() {
+        return Err(NotAdmitted::NoRail { rails: unusable });
+    }
+    Ok(entries)
+}
+
+/// Sum of what the validators ask on a rail; a missing fee is found by the terms later.
+fn fees_on(rail: &RailOffer, offers: &[Signed<ValidatorOffer>]) -> Amount {
+    offers
+        .iter()
+        .flat_map(|o| o.payload().fees.iter())
+        .filter(|f| f.network == rail.network && f.asset == rail.asset)
+        .fold(Amount::ZERO, |sum, f| {
+            sum.checked_add(f.fee).unwrap_or(Amount::MAX)
+        })
+}
+
+fn salt_of(draw: &Draw, rail: &RailOffer) -> Hex32 {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    hash.update(draw.salt);
+    hash.update(rail.rail.as_str());
+    hash.update([0]);
+    hash.update(rail.network.as_str());
+    Hex32::from_bytes(hash.finalize().into())
+}
