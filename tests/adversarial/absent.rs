@@ -12,8 +12,15 @@ const STEP: Duration = Duration::from_secs(60);
 
 /// A market whose only worker takes its time, so that a test can act while it works.
 async fn slow_market() -> Market {
-    let workers = vec![WorkerPlan { price: "5000", behaviour: "slow:2500" }];
-    Market::start(Plan { workers, ..Plan::default() }).await
+    let workers = vec![WorkerPlan {
+        price: "5000",
+        behaviour: "slow:2500",
+    }];
+    Market::start(Plan {
+        workers,
+        ..Plan::default()
+    })
+    .await
 }
 
 async fn bought(market: &Market, seed: u64) -> Order {
@@ -33,7 +40,11 @@ async fn a_task_settles_when_one_of_four_validators_is_killed_in_the_middle_of_i
     assert_eq!(task["status"], "accepted", "{task}");
     assert_eq!(market.chain.books().await.settlements(order.terms_hash), 1);
     assert!(market.chain.balance(account_of("worker-0")).await > 0);
-    assert_eq!(market.chain.balance(account_of("validator-3")).await, 0, "absent validators earn nothing");
+    assert_eq!(
+        market.chain.balance(account_of("validator-3")).await,
+        0,
+        "absent validators earn nothing"
+    );
 }
 
 #[tokio::test]

@@ -21,20 +21,31 @@ async fn buy(market: &Market, seed: u64, deadline_ms: u64) -> (Order, Value) {
 async fn check_settled(market: &Market, order: &Order, came: u128) -> u128 {
     let books = market.chain.books().await;
     assert_eq!(books.settlements(order.terms_hash), 1);
-    assert_eq!(books.turnover(order.pay_to), (came, came), "the vault is empty");
+    assert_eq!(
+        books.turnover(order.pay_to),
+        (came, came),
+        "the vault is empty"
+    );
     books.paid(order.pay_to, order.payer).iter().sum()
 }
 
 /// Payouts in the gateway's view.
 fn paid_out(task: &Value) -> u128 {
     let payouts = task["payouts"].as_array().unwrap();
-    payouts.iter().map(|row| row["units"].as_str().unwrap().parse::<u128>().unwrap()).sum()
+    payouts
+        .iter()
+        .map(|row| row["units"].as_str().unwrap().parse::<u128>().unwrap())
+        .sum()
 }
 
 #[tokio::test]
 async fn threat_37_an_answer_of_the_chain_that_is_lost_or_lies_never_makes_a_second_payment() {
     let market = Market::start(Plan::default()).await;
-    let faults = [(Fault::LostAnswer, 3), (Fault::LostRequest, 3), (Fault::LyingSuccess, 3)];
+    let faults = [
+        (Fault::LostAnswer, 3),
+        (Fault::LostRequest, 3),
+        (Fault::LyingSuccess, 3),
+    ];
     for (seed, (fault, times)) in (10..).zip(faults) {
         market.chain.arm(fault, times).await;
         let (order, task) = buy(&market, seed, 30_000).await;
@@ -62,7 +73,10 @@ async fn a_double_deposit_is_returned_a_short_one_and_a_late_one_too() {
     market.chain.arm(Fault::ShortDeposit, 1).await;
     let (order, task) = buy(&market, 21, 6_000).await;
     assert_eq!(task["status"], "rejected", "short: {task}");
-    assert!(task["leases"].as_array().unwrap().is_empty(), "nobody works for a short deposit: {task}");
+    assert!(
+        task["leases"].as_array().unwrap().is_empty(),
+        "nobody works for a short deposit: {task}"
+    );
     let refunded = check_settled(&market, &order, budget - 1).await;
     assert_eq!(refunded + paid_out(&task), budget - 1, "short: {task}");
 
@@ -70,7 +84,10 @@ async fn a_double_deposit_is_returned_a_short_one_and_a_late_one_too() {
     market.chain.arm(Fault::LateDeposit, 1).await;
     let (order, task) = buy(&market, 22, 300_000).await;
     assert_eq!(task["status"], "rejected", "late: {task}");
-    assert!(task["leases"].as_array().unwrap().is_empty(), "nobody works for a late deposit: {task}");
+    assert!(
+        task["leases"].as_array().unwrap().is_empty(),
+        "nobody works for a late deposit: {task}"
+    );
     let refunded = check_settled(&market, &order, budget).await;
     assert_eq!(refunded + paid_out(&task), budget, "late: {task}");
 }

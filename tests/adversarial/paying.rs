@@ -13,14 +13,21 @@ const DEADLINE_MS: u64 = 30_000;
 const END: Duration = Duration::from_secs(60);
 
 async fn order(market: &Market, seed: u64) -> Order {
-    Order::prepare(market.origins(), &market.buyer, wishes(&market.buyer, seed, DEADLINE_MS)).await
+    Order::prepare(
+        market.origins(),
+        &market.buyer,
+        wishes(&market.buyer, seed, DEADLINE_MS),
+    )
+    .await
 }
 
 /// The payout of a payee in the gateway's view.
 fn payout(task: &Value, payee: Hex32) -> Value {
     let payouts = task["payouts"].as_array().unwrap();
     let found = payouts.iter().find(|row| row["payee"] == payee.to_string());
-    found.cloned().unwrap_or_else(|| panic!("{payee} is not in {task}"))
+    found
+        .cloned()
+        .unwrap_or_else(|| panic!("{payee} is not in {task}"))
 }
 
 /// Units of a payout.
@@ -29,7 +36,8 @@ fn units(payout: &Value) -> u128 {
 }
 
 #[tokio::test]
-async fn threat_70_a_replayed_payment_is_the_same_task_and_a_second_payer_of_its_address_pays_nothing() {
+async fn threat_70_a_replayed_payment_is_the_same_task_and_a_second_payer_of_its_address_pays_nothing()
+ {
     let market = Market::start(Plan::default()).await;
     let first = order(&market, 1).await;
     let answer = first.send_until_taken().await;
@@ -44,11 +52,18 @@ async fn threat_70_a_replayed_payment_is_the_same_task_and_a_second_payer_of_its
     let task = first.end(END).await;
     assert_eq!(task["status"], "accepted", "{task}");
     let late = first.send().await.unwrap();
-    assert!(late.replay && late.body["taskId"] == json!(first.task_id), "{}", late.body);
+    assert!(
+        late.replay && late.body["taskId"] == json!(first.task_id),
+        "{}",
+        late.body
+    );
     let contested = first.paid_by(&stranger).send().await.unwrap();
     assert_eq!(contested.status, 409, "{}", contested.body);
     let books = market.chain.books().await;
-    assert_eq!(books.paid(first.payer, first.pay_to), [u128::from(first.units)]);
+    assert_eq!(
+        books.paid(first.payer, first.pay_to),
+        [u128::from(first.units)]
+    );
     assert_eq!(books.settlements(first.terms_hash), 1);
     assert_eq!(market.chain.balance(stranger.address()).await, before);
 }
@@ -57,7 +72,10 @@ async fn threat_70_a_replayed_payment_is_the_same_task_and_a_second_payer_of_its
 async fn an_unpayable_worker_gets_a_credit_and_everybody_else_is_paid() {
     let market = Market::start(Plan::default()).await;
     let worker = account_of("worker-0");
-    let switch = |unpayable| Rpc::SetUnpayable { account: worker, unpayable };
+    let switch = |unpayable| Rpc::SetUnpayable {
+        account: worker,
+        unpayable,
+    };
     market.chain.execute(&switch(true)).await;
     let order = order(&market, 2).await;
     order.send_until_taken().await;
@@ -74,7 +92,14 @@ async fn an_unpayable_worker_gets_a_credit_and_everybody_else_is_paid() {
         }
     }
     market.chain.execute(&switch(false)).await;
-    let claim = Rpc::ClaimCredit { terms_hash: order.terms_hash, payee: worker };
+    let claim = Rpc::ClaimCredit {
+        terms_hash: order.terms_hash,
+        payee: worker,
+    };
     market.chain.execute(&claim).await;
-    assert_eq!(market.chain.balance(worker).await, units(&credit), "the credit is worth its units");
+    assert_eq!(
+        market.chain.balance(worker).await,
+        units(&credit),
+        "the credit is worth its units"
+    );
 }

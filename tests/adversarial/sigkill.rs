@@ -29,7 +29,14 @@ async fn orders(market: &Market) -> Vec<Order> {
         let mut origins = market.origins().to_vec();
         let by = usize::try_from(seed).unwrap() % origins.len();
         origins.rotate_left(by);
-        orders.push(Order::prepare(&origins, &market.buyer, wishes(&market.buyer, seed, DEADLINE_MS)).await);
+        orders.push(
+            Order::prepare(
+                &origins,
+                &market.buyer,
+                wishes(&market.buyer, seed, DEADLINE_MS),
+            )
+            .await,
+        );
     }
     orders
 }
@@ -39,15 +46,33 @@ async fn check_books(market: &Market, ended: &[(Order, Value)]) {
     let books = market.chain.books().await;
     for (order, task) in ended {
         let id = order.task_id;
-        assert_eq!(books.paid(order.payer, order.pay_to), [u128::from(order.units)], "payments for {id}");
-        assert_eq!(books.settlements(order.terms_hash), 1, "settlements of {id}: {task}");
+        assert_eq!(
+            books.paid(order.payer, order.pay_to),
+            [u128::from(order.units)],
+            "payments for {id}"
+        );
+        assert_eq!(
+            books.settlements(order.terms_hash),
+            1,
+            "settlements of {id}: {task}"
+        );
         assert_eq!(books.sweeps(order.terms_hash), 0, "sweeps of {id}");
         let (came, left) = books.turnover(order.pay_to);
-        assert_eq!((came, left), (u128::from(order.units), came), "vault of {id}");
+        assert_eq!(
+            (came, left),
+            (u128::from(order.units), came),
+            "vault of {id}"
+        );
         let status = task["status"].as_str().unwrap();
-        assert!(matches!(status, "accepted" | "rejected"), "{id} is {status}: {task}");
+        assert!(
+            matches!(status, "accepted" | "rejected"),
+            "{id} is {status}: {task}"
+        );
     }
-    let accepted = ended.iter().filter(|(_, task)| task["status"] == "accepted").count();
+    let accepted = ended
+        .iter()
+        .filter(|(_, task)| task["status"] == "accepted")
+        .count();
     eprintln!("{accepted} of {} tasks accepted", ended.len());
     assert!(accepted > 0, "nothing was accepted, so nothing was tested");
 }
@@ -55,7 +80,11 @@ async fn check_books(market: &Market, ended: &[(Order, Value)]) {
 /// Buys many tasks while gateway 0 is killed and started again, each time at a point of chance.
 async fn survive(name: &str, gateways: GatewayPlan) {
     let mut random = Random::seeded(name);
-    let mut market = Market::start(Plan { gateways, ..Plan::default() }).await;
+    let mut market = Market::start(Plan {
+        gateways,
+        ..Plan::default()
+    })
+    .await;
     let started = now_ms();
     let mut buying = JoinSet::new();
     for order in orders(&market).await {
@@ -82,13 +111,19 @@ async fn survive(name: &str, gateways: GatewayPlan) {
 
 #[tokio::test]
 async fn killing_the_gateway_at_random_points_settles_every_task_exactly_once_on_sqlite() {
-    let gateways = GatewayPlan { instances: 1, database: None };
+    let gateways = GatewayPlan {
+        instances: 1,
+        database: None,
+    };
     survive("sqlite", gateways).await;
 }
 
 #[tokio::test]
 async fn killing_one_of_two_gateways_on_one_postgres_settles_every_task_exactly_once() {
     let database = Some(private_database().await);
-    let gateways = GatewayPlan { instances: 2, database };
+    let gateways = GatewayPlan {
+        instances: 2,
+        database,
+    };
     survive("postgres", gateways).await;
 }

@@ -13,7 +13,9 @@ const DEMO: Duration = Duration::from_secs(170);
 const VERIFY: Duration = Duration::from_secs(20);
 
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("not a text: {value}"))
 }
 
 /// Units are decimal strings without signs or leading zeros.
@@ -25,16 +27,27 @@ fn units(value: &Value) -> u128 {
 }
 
 fn list(value: &Value) -> &Vec<Value> {
-    value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
+    value
+        .as_array()
+        .unwrap_or_else(|| panic!("not a list: {value}"))
 }
 
 fn keys(value: &Value) -> BTreeSet<&str> {
-    value.as_object().unwrap().keys().map(String::as_str).collect()
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 async fn demo(state: &Path) -> Value {
     let started = now_ms();
-    let output = run(&["--json", "demo", "--state", state.to_str().unwrap()], DEMO).await;
+    let output = run(
+        &["--json", "demo", "--state", state.to_str().unwrap()],
+        DEMO,
+    )
+    .await;
     eprintln!("the demo took {} ms", now_ms() - started);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}\n{errors}", output.status);
@@ -54,22 +67,42 @@ const TASKS: [(&str, &str, bool); 6] = [
 ];
 
 fn check_task(task: &Value, dishonest: &BTreeSet<&str>) {
-    let expected = ["taskId", "capabilityId", "mode", "status", "budgetUnits", "payouts", "refundUnits", "receipt", "ms"];
+    let expected = [
+        "taskId",
+        "capabilityId",
+        "mode",
+        "status",
+        "budgetUnits",
+        "payouts",
+        "refundUnits",
+        "receipt",
+        "ms",
+    ];
     assert_eq!(keys(task), expected.into(), "{task}");
     assert!(task["ms"].is_u64(), "{task}");
     let mut sum = units(&task["refundUnits"]);
     let mut roles = BTreeSet::new();
     for payout in list(&task["payouts"]) {
         assert_eq!(keys(payout), ["payee", "units", "role"].into(), "{payout}");
-        assert!(!dishonest.contains(text(&payout["payee"])), "a liar is paid: {task}");
+        assert!(
+            !dishonest.contains(text(&payout["payee"])),
+            "a liar is paid: {task}"
+        );
         roles.insert(text(&payout["role"]));
         sum += units(&payout["units"]);
     }
     assert_eq!(sum, units(&task["budgetUnits"]), "{task}");
     if task["status"] == "accepted" {
-        assert_eq!(roles, ["creator", "gateway", "validator", "worker"].into(), "{task}");
+        assert_eq!(
+            roles,
+            ["creator", "gateway", "validator", "worker"].into(),
+            "{task}"
+        );
     } else {
-        assert!(!roles.contains("worker") && !roles.contains("creator"), "{task}");
+        assert!(
+            !roles.contains("worker") && !roles.contains("creator"),
+            "{task}"
+        );
         assert!(units(&task["refundUnits"]) > 0, "{task}");
     }
 }
@@ -97,18 +130,37 @@ async fn the_demo_pays_the_honest_refunds_the_rest_and_leaves_bundles_that_verif
     assert_eq!(keys(&document), ["rail", "tasks", "dishonest"].into());
     assert_eq!(document["rail"], "simulated");
     let liars = &document["dishonest"];
-    assert_eq!((list(&liars["workers"]).len(), list(&liars["validators"]).len()), (1, 1));
-    let liars: BTreeSet<&str> =
-        list(&liars["workers"]).iter().chain(list(&liars["validators"])).map(text).collect();
+    assert_eq!(
+        (
+            list(&liars["workers"]).len(),
+            list(&liars["validators"]).len()
+        ),
+        (1, 1)
+    );
+    let liars: BTreeSet<&str> = list(&liars["workers"])
+        .iter()
+        .chain(list(&liars["validators"]))
+        .map(text)
+        .collect();
     let tasks = list(&document["tasks"]);
     let mut sold: Vec<_> = tasks
         .iter()
-        .map(|task| (text(&task["capabilityId"]), text(&task["mode"]), task["status"] == "accepted"))
+        .map(|task| {
+            (
+                text(&task["capabilityId"]),
+                text(&task["mode"]),
+                task["status"] == "accepted",
+            )
+        })
         .collect();
     sold.sort_unstable();
     assert_eq!(sold, TASKS);
     let ids: BTreeSet<&str> = tasks.iter().map(|task| text(&task["taskId"])).collect();
-    assert_eq!(ids.len(), tasks.len(), "every purchase is a task of its own");
+    assert_eq!(
+        ids.len(),
+        tasks.len(),
+        "every purchase is a task of its own"
+    );
     for task in tasks {
         check_task(task, &liars);
         let (good, proof) = verify(Path::new(text(&task["receipt"]))).await;
@@ -120,6 +172,9 @@ async fn the_demo_pays_the_honest_refunds_the_rest_and_leaves_bundles_that_verif
         let (good, broken) = verify(&with_flipped_byte(bundle, place)).await;
         assert!(!good, "one flipped byte at {place} % verifies");
         assert_eq!(broken["verified"], false);
-        assert!(!text(&broken["brokenLink"]).is_empty(), "the broken link has a name");
+        assert!(
+            !text(&broken["brokenLink"]).is_empty(),
+            "the broken link has a name"
+        );
     }
 }

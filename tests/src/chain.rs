@@ -50,10 +50,8 @@ impl Chain {
 
     /// Executes a request that must work.
     pub async fn execute(&self, rpc: &Rpc) {
-        self.client
-            .execute(rpc)
-            .await
-            .unwrap_or_else(|error| panic!("the chain refuses {rpc:?}: {error}"));
+        let done = self.client.call(rpc).await;
+        done.unwrap_or_else(|error| panic!("the chain refuses {rpc:?}: {error}"));
     }
 
     /// The whole history.
@@ -76,9 +74,16 @@ impl Chain {
 impl Books {
     fn enter(&mut self, body: EventBody) {
         match body {
-            EventBody::Settled { terms_hash, .. } => *self.settled.entry(terms_hash).or_default() += 1,
+            EventBody::Settled { terms_hash, .. } => {
+                *self.settled.entry(terms_hash).or_default() += 1
+            }
             EventBody::Swept { terms_hash, .. } => *self.swept.entry(terms_hash).or_default() += 1,
-            EventBody::Transferred { from, to, asset: of, amount } => {
+            EventBody::Transferred {
+                from,
+                to,
+                asset: of,
+                amount,
+            } => {
                 assert_eq!(of, asset(), "the market prices in one asset");
                 self.transfers.push((from, to, amount.get()));
             }
@@ -107,7 +112,10 @@ impl Books {
     /// Transfers from one account to another, in order.
     #[must_use]
     pub fn paid(&self, from: Hex32, to: Hex32) -> Vec<u128> {
-        let between = self.transfers.iter().filter(|(f, t, _)| *f == from && *t == to);
+        let between = self
+            .transfers
+            .iter()
+            .filter(|(f, t, _)| *f == from && *t == to);
         between.map(|(_, _, units)| *units).collect()
     }
 

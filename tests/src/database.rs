@@ -13,7 +13,9 @@ pub async fn private_database() -> String {
     let mut name = [0u8; 8];
     getrandom::fill(&mut name).expect("the system gives random bytes");
     let name = format!("e2e_{}", hex::encode(name));
-    let mut connection = PgConnection::connect(&url).await.expect("the cluster answers");
+    let mut connection = PgConnection::connect(&url)
+        .await
+        .expect("the cluster answers");
     connection
         .execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
         .await

@@ -107,9 +107,16 @@ impl Market {
         config.import = vec![sign_capabilities(state)];
         let mut bootstrap = Node::start("bootstrap", config);
         let address = text(&bootstrap.ready().await["addresses"][0]);
-        let base = Base { state, address, rpc: rpc.clone() };
+        let base = Base {
+            state,
+            address,
+            rpc: rpc.clone(),
+        };
         let mut market = Self {
-            validators: VALIDATORS.iter().map(|label| base.validator(label)).collect(),
+            validators: VALIDATORS
+                .iter()
+                .map(|label| base.validator(label))
+                .collect(),
             workers: plan
                 .workers
                 .iter()
@@ -178,7 +185,8 @@ impl Market {
         let known = |answer: &Value, name: &str| answer[name].as_array().map_or(0, Vec::len);
         eventually("the gateway can sell", SELLS, || async {
             let answer = client.get_json("/capabilities", None).await.ok()?;
-            let enough = known(&answer, "capabilities") >= all && known(&answer, "validatorOffers") >= judges;
+            let enough = known(&answer, "capabilities") >= all
+                && known(&answer, "validatorOffers") >= judges;
             enough.then_some(())
         })
         .await;
@@ -187,7 +195,12 @@ impl Market {
 
 impl Drop for Market {
     fn drop(&mut self) {
-        for nodes in [&mut self.gateways, &mut self.workers, &mut self.validators, &mut self.others] {
+        for nodes in [
+            &mut self.gateways,
+            &mut self.workers,
+            &mut self.validators,
+            &mut self.others,
+        ] {
             nodes.clear();
         }
         if std::thread::panicking()
@@ -226,7 +239,12 @@ impl Base<'_> {
         let mut config = self.config(&label, Role::Worker);
         let sold = d402_capabilities::capabilities().iter();
         config.worker.prices = sold
-            .map(|c| (c.manifest().capability_id().to_owned(), plan.price.to_owned()))
+            .map(|c| {
+                (
+                    c.manifest().capability_id().to_owned(),
+                    plan.price.to_owned(),
+                )
+            })
             .collect();
         config.worker.payouts = [(NETWORK.to_owned(), account_of(&label).to_string())].into();
         config.worker.behaviour = Some(plan.behaviour.to_owned());
@@ -277,9 +295,13 @@ fn sign_capabilities(state: &Path) -> PathBuf {
     let key: SigningKey = keys::create(&state.join("creator.key")).expect("a key can be made");
     let mut objects = Vec::new();
     for listed in d402_capabilities::capabilities() {
-        let manifest = cli::manifest_of(listed.manifest_template().as_bytes(), Ed25519Id::from(&key))
-            .expect("a built-in manifest");
-        let wallet = account_of("creator").to_string().parse().expect("an address");
+        let manifest =
+            cli::manifest_of(listed.manifest_template().as_bytes(), Ed25519Id::from(&key))
+                .expect("a built-in manifest");
+        let wallet = account_of("creator")
+            .to_string()
+            .parse()
+            .expect("an address");
         let commission = Commission {
             bps: Bps::new(1_000).expect("within bounds"),
             wallets: [(NETWORK.parse().expect("a network"), wallet)].into(),

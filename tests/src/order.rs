@@ -106,8 +106,11 @@ impl Order {
         .await;
         let header = offer.payment_required.expect("a 402 has its header");
         let bytes = serde_json::to_vec(&offer.body).expect("JSON");
-        let challenge = Challenge::read(&header, &bytes, NETWORK).expect("the offer holds together");
-        wishes.check(&challenge).expect("the offer is what was asked for");
+        let challenge =
+            Challenge::read(&header, &bytes, NETWORK).expect("the offer holds together");
+        wishes
+            .check(&challenge)
+            .expect("the offer is what was asked for");
         let mut order = Self {
             task_id: cid_of(challenge.intent()).expect("an intent has a CID"),
             terms_hash: Hex32::from_bytes(challenge.quote().terms_hash.0),
@@ -156,7 +159,14 @@ impl Order {
     /// Sends the paid request once; `None` when nobody answers.
     pub async fn send(&self) -> Option<Answer> {
         let payment = STANDARD.encode(serde_json::to_vec(&self.payment).expect("JSON"));
-        post(&self.http, &self.origins, &self.body, Some(&payment), &self.client_id).await
+        post(
+            &self.http,
+            &self.origins,
+            &self.body,
+            Some(&payment),
+            &self.client_id,
+        )
+        .await
     }
 
     /// Sends the same bytes until a gateway has the task, as a buyer does whose answers get lost.
@@ -199,10 +209,17 @@ impl Order {
 
     /// Waits until the task is in one of these phases.
     pub async fn reaches(&self, phases: &[&str], limit: Duration) -> Value {
-        eventually(&format!("{} reaches {phases:?}", self.task_id), limit, || async {
-            let task = self.look().await?;
-            phases.iter().any(|phase| task["phase"] == *phase).then_some(task)
-        })
+        eventually(
+            &format!("{} reaches {phases:?}", self.task_id),
+            limit,
+            || async {
+                let task = self.look().await?;
+                phases
+                    .iter()
+                    .any(|phase| task["phase"] == *phase)
+                    .then_some(task)
+            },
+        )
         .await
     }
 
@@ -235,7 +252,10 @@ async fn post(
             let value = response.headers().get(name)?;
             Some(value.to_str().ok()?.to_owned())
         };
-        let (status, replay) = (response.status().as_u16(), text(REPLAY).as_deref() == Some("true"));
+        let (status, replay) = (
+            response.status().as_u16(),
+            text(REPLAY).as_deref() == Some("true"),
+        );
         let payment_required = text("payment-required");
         let Ok(body) = response.bytes().await else {
             continue;

@@ -19,14 +19,22 @@ impl Pages {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a loopback port is free");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let app = Router::new().fallback(|uri: axum::http::Uri| async move {
-            let page = corpus::pages().iter().find(|(path, _, _)| *path == uri.path());
+            let page = corpus::pages()
+                .iter()
+                .find(|(path, _, _)| *path == uri.path());
             page.map_or_else(
                 || StatusCode::NOT_FOUND.into_response(),
                 |(_, html, status)| {
                     let status = StatusCode::from_u16(*status).expect("the corpus has statuses");
-                    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], *html)
+                    (
+                        status,
+                        [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
+                        *html,
+                    )
                         .into_response()
                 },
             )

@@ -71,12 +71,20 @@ impl Node {
         let (file, log) = (self.ready_file(), self.config.state_dir.join("node.log"));
         let label = self.label.clone();
         let child = self.child.as_mut().expect("the process was started");
-        eventually(&format!("{label} is up; see {}", log.display()), START, || {
-            let ended = child.try_wait().expect("a child can be asked");
-            assert!(ended.is_none(), "{label} ended at its start; see {}", log.display());
-            let read = std::fs::read(&file).ok();
-            async move { read.map(|bytes| serde_json::from_slice(&bytes).expect("JSON")) }
-        })
+        eventually(
+            &format!("{label} is up; see {}", log.display()),
+            START,
+            || {
+                let ended = child.try_wait().expect("a child can be asked");
+                assert!(
+                    ended.is_none(),
+                    "{label} ended at its start; see {}",
+                    log.display()
+                );
+                let read = std::fs::read(&file).ok();
+                async move { read.map(|bytes| serde_json::from_slice(&bytes).expect("JSON")) }
+            },
+        )
         .await
     }
 
@@ -112,10 +120,13 @@ fn children_of(pid: u32) -> Vec<Pid> {
     let Ok(tasks) = std::fs::read_dir(tasks) else {
         return Vec::new();
     };
-    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+    let lists =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
     lists
         .flat_map(|list| {
-            let pids = list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+            let pids = list
+                .split_whitespace()
+                .filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
             pids.collect::<Vec<_>>()
         })
         .collect()

@@ -12,26 +12,60 @@ use super::{Engine, Watch, lock};
 
 impl Engine {
     pub(super) async fn execute(&self, task_id: Cid, effect: Effect) {
-        let Ok(Some(task)) = self.task(task_id).await else { return };
+        let Ok(Some(task)) = self.task(task_id).await else {
+            return;
+        };
         match effect {
-            Effect::WatchDeposit => self.watched(task_id, Watch::Deposit, self.watch_deposit(&task)).await,
+            Effect::WatchDeposit => {
+                self.watched(task_id, Watch::Deposit, self.watch_deposit(&task))
+                    .await
+            }
             Effect::PlanSettle { .. } | Effect::PlanSweep => {}
-            Effect::WatchVault => self.watched(task_id, Watch::Vault, self.watch_vault(&task)).await,
-            Effect::FetchOutput { cid, bytes, holders, receipt } => {
-                let wanted = Wanted { cid, bytes, holders, receipt: *receipt };
+            Effect::WatchVault => {
+                self.watched(task_id, Watch::Vault, self.watch_vault(&task))
+                    .await
+            }
+            Effect::FetchOutput {
+                cid,
+                bytes,
+                holders,
+                receipt,
+            } => {
+                let wanted = Wanted {
+                    cid,
+                    bytes,
+                    holders,
+                    receipt: *receipt,
+                };
                 let fetch = self.fetch_output(&task, wanted);
                 self.watched(task_id, Watch::Output, fetch).await;
             }
             Effect::Announce { bid_until_ms } => self.announce(&task, bid_until_ms).await,
             Effect::OfferLease { to, lease, set } => self.offer_lease(&task, to, *lease, set).await,
             Effect::OpenTask { set_index } => self.open_task(&task, set_index).await,
-            Effect::NotifyNoMoreLeases { notice } => self.notify_no_more_leases(&task, notice).await,
+            Effect::NotifyNoMoreLeases { notice } => {
+                self.notify_no_more_leases(&task, notice).await
+            }
             Effect::AskInventory { set_index } => self.ask_inventory(&task, set_index).await,
-            Effect::Propose { set_index, round, receipt, inputs, objects } => {
-                let request = d402_wire::Request::Propose { task_id, round, receipt, inputs, objects };
+            Effect::Propose {
+                set_index,
+                round,
+                receipt,
+                inputs,
+                objects,
+            } => {
+                let request = d402_wire::Request::Propose {
+                    task_id,
+                    round,
+                    receipt,
+                    inputs,
+                    objects,
+                };
                 self.propose(&task, set_index, round, request).await;
             }
-            Effect::AskSignature { set_index, ready } => self.ask_signature(&task, set_index, &ready).await,
+            Effect::AskSignature { set_index, ready } => {
+                self.ask_signature(&task, set_index, &ready).await
+            }
             Effect::Report { event } => self.report(event).await,
             Effect::Finish => self.finished(&task).await,
         }
@@ -48,9 +82,10 @@ impl Engine {
 
     async fn announce(&self, task: &Arc<Task>, bid_until_ms: u64) {
         let local = self.shared.ports.network.local();
-        let (Ok(node_id), Ok(addresses)) =
-            (local.node_id.parse(), local.addresses.iter().take(8).map(|a| a.parse()).collect())
-        else {
+        let (Ok(node_id), Ok(addresses)) = (
+            local.node_id.parse(),
+            local.addresses.iter().take(8).map(|a| a.parse()).collect(),
+        ) else {
             tracing::error!(?local, "own node address does not fit an announcement");
             return;
         };
@@ -62,7 +97,13 @@ impl Engine {
             }
         };
         let object = RawEnvelope(announcement.to_value());
-        if let Err(error) = self.shared.ports.network.publish(Topic::TaskAnnouncements, &object).await {
+        if let Err(error) = self
+            .shared
+            .ports
+            .network
+            .publish(Topic::TaskAnnouncements, &object)
+            .await
+        {
             tracing::warn!(%error, "announcement is not published");
         }
     }
@@ -72,7 +113,9 @@ impl Engine {
             ReputationKind::ClaimRejected => standing::CLAIM_REJECTED,
             ReputationKind::LeaseExpired => standing::LEASE_EXPIRED,
             ReputationKind::Equivocation => standing::CLAIM_REJECTED,
-            ReputationKind::Settled | ReputationKind::VerdictDissent | ReputationKind::ValidatorSilent => 0,
+            ReputationKind::Settled
+            | ReputationKind::VerdictDissent
+            | ReputationKind::ValidatorSilent => 0,
         };
         if points > 0 {
             lock(&self.shared.standings).penalise(event.subject, points, self.now_ms());
@@ -80,7 +123,13 @@ impl Engine {
         match self.sign(event) {
             Ok(event) => {
                 let object = RawEnvelope(event.to_value());
-                if let Err(error) = self.shared.ports.network.publish(Topic::Reputation, &object).await {
+                if let Err(error) = self
+                    .shared
+                    .ports
+                    .network
+                    .publish(Topic::Reputation, &object)
+                    .await
+                {
                     tracing::debug!(%error, "reputation event is not published");
                 }
             }
@@ -93,10 +142,17 @@ impl Engine {
         use d402_core::market::Ending;
         let receipt = match task.ending() {
             Some(Ending::Paid { receipt, .. } | Ending::Rejected { receipt, .. }) => receipt,
-            Some(Ending::SettledElsewhere { .. } | Ending::Refunded { .. } | Ending::Unfunded) | None => return,
+            Some(Ending::SettledElsewhere { .. } | Ending::Refunded { .. } | Ending::Unfunded)
+            | None => return,
         };
         let object = RawEnvelope(receipt.to_value());
-        if let Err(error) = self.shared.ports.network.publish(Topic::Receipts, &object).await {
+        if let Err(error) = self
+            .shared
+            .ports
+            .network
+            .publish(Topic::Receipts, &object)
+            .await
+        {
             tracing::debug!(%error, "receipt is not published");
         }
     }

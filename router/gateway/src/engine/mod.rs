@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use d402_core::ports::{
-    BlobStore, Clock, CreateOutcome, Directory, MarketNetwork, MoneyEffect, MoneyStep, NewTask, Rail, StoreError,
-    TaskStore, VerifiedPayment,
+    BlobStore, Clock, CreateOutcome, Directory, MarketNetwork, MoneyEffect, MoneyStep, NewTask,
+    Rail, StoreError, TaskStore, VerifiedPayment,
 };
 use d402_core::standing::Standings;
 use d402_core::{Command, Damaged, Effect, Record, Refused, Task, market::PaymentFacts};
@@ -191,7 +191,9 @@ impl Engine {
     /// The rail of a task.
     pub(crate) fn rail(&self, dossier: &Dossier) -> Option<Arc<dyn Rail>> {
         let payment = dossier.payment();
-        let named = |rail: &&Arc<dyn Rail>| rail.network() == payment.network.as_str() && rail.name() == payment.rail.as_str();
+        let named = |rail: &&Arc<dyn Rail>| {
+            rail.network() == payment.network.as_str() && rail.name() == payment.rail.as_str()
+        };
         self.shared.ports.rails.iter().find(named).cloned()
     }
 
@@ -199,7 +201,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Store`]; then nothing was stored and nothing is paid.
-    pub async fn create(&self, dossier: Dossier, payment: VerifiedPayment, client_id: Option<String>) -> Result<CreateOutcome, EngineError> {
+    pub async fn create(
+        &self,
+        dossier: Dossier,
+        payment: VerifiedPayment,
+        client_id: Option<String>,
+    ) -> Result<CreateOutcome, EngineError> {
         let now_ms = self.now_ms();
         let task_id = dossier.task_id();
         let record = Record::Created {
@@ -210,7 +217,10 @@ impl Engine {
             at_ms: now_ms,
         };
         let terms_hash = dossier.terms_hash();
-        let facts = PaymentFacts { payment_id: payment.payment_id, payer: payment.payer };
+        let facts = PaymentFacts {
+            payment_id: payment.payment_id,
+            payer: payment.payer,
+        };
         let (task, effects) = Task::create(dossier, facts, now_ms);
         let outcome = self
             .shared
@@ -233,7 +243,13 @@ impl Engine {
             })
             .await?;
         if outcome == CreateOutcome::Created {
-            self.remember(task_id, Loaded { task: Arc::new(task), next_seq: 1 });
+            self.remember(
+                task_id,
+                Loaded {
+                    task: Arc::new(task),
+                    next_seq: 1,
+                },
+            );
             self.run_effects(task_id, effects);
         }
         Ok(outcome)
@@ -245,14 +261,33 @@ impl Engine {
     /// [`EngineError`]; a refusal changed nothing.
     pub async fn submit(&self, task_id: Cid, command: Command) -> Result<(), EngineError> {
         let (done, answer) = oneshot::channel();
-        let submission = Submission { task_id, command, done: Some(done), tries: 0 };
-        self.shared.queue.send(submission).await.map_err(|_| EngineError::Stopping)?;
+        let submission = Submission {
+            task_id,
+            command,
+            done: Some(done),
+            tries: 0,
+        };
+        self.shared
+            .queue
+            .send(submission)
+            .await
+            .map_err(|_| EngineError::Stopping)?;
         answer.await.map_err(|_| EngineError::Stopping)?
     }
 
     /// Hands a command to the writer without waiting; full queues drop it, and the task's timers make good.
     pub(crate) fn hand_in(&self, task_id: Cid, command: Command) {
-        if self.shared.queue.try_send(Submission { task_id, command, done: None, tries: 0 }).is_err() {
+        if self
+            .shared
+            .queue
+            .try_send(Submission {
+                task_id,
+                command,
+                done: None,
+                tries: 0,
+            })
+            .is_err()
+        {
             tracing::warn!(%task_id, "command queue is full, command dropped");
         }
     }
@@ -262,14 +297,22 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`], [`EngineError::Damaged`].
     pub async fn task(&self, task_id: Cid) -> Result<Option<Arc<Task>>, EngineError> {
-        Ok(self.cell(task_id).await?.map(|cell| Arc::clone(&lock(&cell.state).task)))
+        Ok(self
+            .cell(task_id)
+            .await?
+            .map(|cell| Arc::clone(&lock(&cell.state).task)))
     }
 
     /// Waits until `done` holds for the task or the time is over; the state then.
     ///
     /// # Errors
     /// As [`Engine::task`], and [`EngineError::UnknownTask`].
-    pub async fn wait_for(&self, task_id: Cid, limit: Duration, done: impl Fn(&Task) -> bool) -> Result<Arc<Task>, EngineError> {
+    pub async fn wait_for(
+        &self,
+        task_id: Cid,
+        limit: Duration,
+        done: impl Fn(&Task) -> bool,
+    ) -> Result<Arc<Task>, EngineError> {
         let wait = async {
             loop {
                 // Looked up again every time: a conflict with another instance replaces the cell.
@@ -339,7 +382,9 @@ impl Engine {
         let mut count = 0usize;
         loop {
             let page = self.shared.ports.store.open_tasks(after, 1_000).await?;
-            let Some(last) = page.last().copied() else { return Ok(count) };
+            let Some(last) = page.last().copied() else {
+                return Ok(count);
+            };
             for task_id in &page {
                 match self.cell(*task_id).await {
                     Ok(Some(_)) => count = count.saturating_add(1),
@@ -357,7 +402,15 @@ impl Engine {
         let now_ms = self.now_ms();
         let store = &self.shared.ports.store;
         let lease_until = now_ms.saturating_add(TICK_LEASE_MS);
-        let due = match store.lease_due(&self.shared.config.instance, now_ms, lease_until, TICK_BATCH).await {
+        let due = match store
+            .lease_due(
+                &self.shared.config.instance,
+                now_ms,
+                lease_until,
+                TICK_BATCH,
+            )
+            .await
+        {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "due tasks are not known");
@@ -367,7 +420,9 @@ impl Engine {
         if due.is_empty() {
             return;
         }
-        let ticks = due.iter().map(|task_id| self.submit(*task_id, Command::Tick));
+        let ticks = due
+            .iter()
+            .map(|task_id| self.submit(*task_id, Command::Tick));
         for outcome in futures::future::join_all(ticks).await {
             match outcome {
                 Ok(()) | Err(EngineError::Refused(_) | EngineError::Stopping) => {}
@@ -389,8 +444,18 @@ impl Engine {
         }
         let next_seq = u64::try_from(records.len()).unwrap_or(u64::MAX);
         let task = d402_core::replay(records.iter().map(Vec::as_slice))?;
-        let outstanding = if task.ending().is_none() { task.resume(self.now_ms()) } else { Vec::new() };
-        let cell = self.remember(task_id, Loaded { task: Arc::new(task), next_seq });
+        let outstanding = if task.ending().is_none() {
+            task.resume(self.now_ms())
+        } else {
+            Vec::new()
+        };
+        let cell = self.remember(
+            task_id,
+            Loaded {
+                task: Arc::new(task),
+                next_seq,
+            },
+        );
         // Whoever held it before (this process before a crash, another instance, a batch whose answer was
         // lost) may have stored a step and not run its effects.
         self.run_effects(task_id, outstanding);
@@ -403,7 +468,10 @@ impl Engine {
             writer::forget_final(&mut tasks);
         }
         let cell = tasks.entry(task_id).or_insert_with(|| {
-            Arc::new(Cell { state: Mutex::new(loaded), changed: watch::Sender::new(0) })
+            Arc::new(Cell {
+                state: Mutex::new(loaded),
+                changed: watch::Sender::new(0),
+            })
         });
         Arc::clone(cell)
     }

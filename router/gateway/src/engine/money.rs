@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use d402_core::market::PhaseName;
-use d402_core::ports::{Deposit, RailError, Rail, VaultState};
+use d402_core::ports::{Deposit, Rail, RailError, VaultState};
 use d402_core::{Command, Task};
 use d402_objects::{Amount, Cid, SignedReceipt};
 use d402_wire::{NodeAddress, Request, Response};
@@ -44,13 +44,17 @@ enum Look {
 impl Engine {
     /// Submits what is planned and looks until the deposit is there, short or impossible.
     pub(super) async fn watch_deposit(&self, task: &Arc<Task>) {
-        let Some(rail) = self.rail(task.dossier()) else { return };
+        let Some(rail) = self.rail(task.dossier()) else {
+            return;
+        };
         self.look(task, rail, Look::Deposit).await;
     }
 
     /// Submits settlement or sweep and looks until the vault shows it.
     pub(super) async fn watch_vault(&self, task: &Arc<Task>) {
-        let Some(rail) = self.rail(task.dossier()) else { return };
+        let Some(rail) = self.rail(task.dossier()) else {
+            return;
+        };
         let held = match rail.vault(&task.dossier().terms().encode()).await {
             Ok(VaultState::Open { balance }) => Some(balance),
             Ok(VaultState::Settled(_)) | Err(_) => None,
@@ -130,15 +134,28 @@ impl Engine {
 
     /// Asks holder after holder for an output, against the signed receipt.
     pub(super) async fn fetch_output(&self, task: &Arc<Task>, wanted: Wanted) {
-        let Wanted { cid, bytes, holders, receipt } = wanted;
+        let Wanted {
+            cid,
+            bytes,
+            holders,
+            receipt,
+        } = wanted;
         let task_id = task.task_id();
         for round in 0..FETCH_ROUNDS {
             for holder in &holders {
-                let request = Request::GetOutput { task_id, cid, receipt: receipt.clone() };
-                let Ok(Response::Content { blob }) = self.shared.ports.network.request(holder, request).await else {
+                let request = Request::GetOutput {
+                    task_id,
+                    cid,
+                    receipt: receipt.clone(),
+                };
+                let Ok(Response::Content { blob }) =
+                    self.shared.ports.network.request(holder, request).await
+                else {
                     continue;
                 };
-                let Ok(content) = blob.verified() else { continue };
+                let Ok(content) = blob.verified() else {
+                    continue;
+                };
                 if blob.cid != cid || u64::try_from(content.len()) != Ok(bytes) {
                     continue;
                 }
@@ -160,7 +177,9 @@ async fn vault_seen(task: &Arc<Task>, rail: &dyn Rail, held: Option<Amount>) -> 
     let refunding = task.phase().name() == PhaseName::Refunding;
     match rail.vault(&task.dossier().terms().encode()).await {
         Ok(VaultState::Settled(settled)) => Some(Command::SettledSeen { settled }),
-        Ok(VaultState::Open { balance }) if refunding && balance.is_zero() => Some(swept(task, held)),
+        Ok(VaultState::Open { balance }) if refunding && balance.is_zero() => {
+            Some(swept(task, held))
+        }
         Ok(VaultState::Open { .. }) => None,
         Err(error) => {
             tracing::warn!(task = %task.task_id(), %error, "vault is not known");

@@ -11,9 +11,11 @@ impl Engine {
     pub async fn handle(&self, from: &str, request: Request) -> Option<Response> {
         match request {
             Request::PlaceBid { bid } => Some(self.bid(bid).await.unwrap_or_else(refused)),
-            Request::ReturnLease { task_id, lease_cid } => {
-                Some(self.lease_returned(from, task_id, lease_cid).await.unwrap_or_else(refused))
-            }
+            Request::ReturnLease { task_id, lease_cid } => Some(
+                self.lease_returned(from, task_id, lease_cid)
+                    .await
+                    .unwrap_or_else(refused),
+            ),
             Request::ReceiptNotice { receipt, claim } => {
                 Some(self.receipt_noticed(receipt, claim).unwrap_or_else(refused))
             }
@@ -46,26 +48,53 @@ impl Engine {
             bid_cid: bid.cid(),
             at_ms: UnixMs::default().saturating_add_ms(self.now_ms()),
         };
-        self.submit(task_id, Command::BidPlaced { bid, penalty }).await.map_err(|error| refusal_of(&error))?;
+        self.submit(task_id, Command::BidPlaced { bid, penalty })
+            .await
+            .map_err(|error| refusal_of(&error))?;
         let ack = self.sign(ack).map_err(|_| Refusal::Malformed)?;
-        Ok(Response::Object { object: RawEnvelope(ack.to_value()) })
+        Ok(Response::Object {
+            object: RawEnvelope(ack.to_value()),
+        })
     }
 
     /// Only the node a lease was offered to may give it back.
-    async fn lease_returned(&self, from: &str, task_id: Cid, lease_cid: Cid) -> Result<Response, Refusal> {
-        let task = self.task(task_id).await.map_err(|_| Refusal::Busy)?.ok_or(Refusal::UnknownTask)?;
-        let held_by = task.lease_sets().iter().flat_map(|s| &s.slots).find(|s| s.cid == lease_cid);
+    async fn lease_returned(
+        &self,
+        from: &str,
+        task_id: Cid,
+        lease_cid: Cid,
+    ) -> Result<Response, Refusal> {
+        let task = self
+            .task(task_id)
+            .await
+            .map_err(|_| Refusal::Busy)?
+            .ok_or(Refusal::UnknownTask)?;
+        let held_by = task
+            .lease_sets()
+            .iter()
+            .flat_map(|s| &s.slots)
+            .find(|s| s.cid == lease_cid);
         if held_by.is_none_or(|slot| slot.to.node_id != from) {
             return Err(Refusal::NoAccess);
         }
-        self.submit(task_id, Command::LeaseReturned { lease_cid }).await.map_err(|error| refusal_of(&error))?;
+        self.submit(task_id, Command::LeaseReturned { lease_cid })
+            .await
+            .map_err(|error| refusal_of(&error))?;
         Ok(Response::Accepted)
     }
 
-    fn receipt_noticed(&self, receipt: RawEnvelope, claim: RawEnvelope) -> Result<Response, Refusal> {
-        let receipt: Signed<d402_objects::ValidationReceipt> = Signed::from_value(receipt.0).map_err(|_| Refusal::Malformed)?;
+    fn receipt_noticed(
+        &self,
+        receipt: RawEnvelope,
+        claim: RawEnvelope,
+    ) -> Result<Response, Refusal> {
+        let receipt: Signed<d402_objects::ValidationReceipt> =
+            Signed::from_value(receipt.0).map_err(|_| Refusal::Malformed)?;
         let claim = Signed::from_value(claim.0).map_err(|_| Refusal::Malformed)?;
-        self.hand_in(receipt.payload().task_id, Command::ReceiptSeen { receipt, claim });
+        self.hand_in(
+            receipt.payload().task_id,
+            Command::ReceiptSeen { receipt, claim },
+        );
         Ok(Response::Accepted)
     }
 }

@@ -21,9 +21,14 @@ impl Engine {
         let network = &self.shared.ports.network;
         let answer = network.request(&to, request.clone()).await;
         match answer {
-            Ok(Response::Refused { reason: Refusal::UnknownTask }) => {
+            Ok(Response::Refused {
+                reason: Refusal::UnknownTask,
+            }) => {
                 let dossier = Box::new(RawDossier::of(task.dossier()));
-                network.request(&to, Request::OpenTask { dossier }).await.ok()?;
+                network
+                    .request(&to, Request::OpenTask { dossier })
+                    .await
+                    .ok()?;
                 network.request(&to, request).await.ok()
             }
             Ok(answer) => Some(answer),
@@ -35,24 +40,38 @@ impl Engine {
     }
 
     pub(super) async fn open_task(&self, task: &Arc<Task>, set_index: u8) {
-        let Some(to) = task.validator_address(set_index) else { return };
+        let Some(to) = task.validator_address(set_index) else {
+            return;
+        };
         for _ in 0..OPEN_TRIES {
             let dossier = Box::new(RawDossier::of(task.dossier()));
-            match self.shared.ports.network.request(&to, Request::OpenTask { dossier }).await {
+            match self
+                .shared
+                .ports
+                .network
+                .request(&to, Request::OpenTask { dossier })
+                .await
+            {
                 Ok(Response::Accepted) => return,
                 Ok(other) => {
                     tracing::warn!(task = %task.task_id(), set_index, ?other, "validator does not take the task");
                     return;
                 }
-                Err(error) => tracing::debug!(task = %task.task_id(), set_index, %error, "validator not reached"),
+                Err(error) => {
+                    tracing::debug!(task = %task.task_id(), set_index, %error, "validator not reached")
+                }
             }
             tokio::time::sleep(OPEN_PAUSE).await;
         }
     }
 
     pub(super) async fn notify_no_more_leases(&self, task: &Arc<Task>, notice: NoMoreLeases) {
-        let Ok(notice) = self.sign(notice) else { return };
-        let request = Request::NoMoreLeases { notice: RawEnvelope(notice.to_value()) };
+        let Ok(notice) = self.sign(notice) else {
+            return;
+        };
+        let request = Request::NoMoreLeases {
+            notice: RawEnvelope(notice.to_value()),
+        };
         let mut asked = tokio::task::JoinSet::new();
         for index in 0..task.dossier().set().n() {
             let (engine, task, request) = (self.clone(), Arc::clone(task), request.clone());
@@ -62,7 +81,15 @@ impl Engine {
     }
 
     pub(super) async fn ask_inventory(&self, task: &Arc<Task>, set_index: u8) {
-        let answer = self.ask(task, set_index, Request::GetInventory { task_id: task.task_id() }).await;
+        let answer = self
+            .ask(
+                task,
+                set_index,
+                Request::GetInventory {
+                    task_id: task.task_id(),
+                },
+            )
+            .await;
         let Some(Response::Inventory { inventory, objects }) = answer else {
             tracing::debug!(task = %task.task_id(), set_index, ?answer, "no inventory");
             return;
@@ -72,13 +99,23 @@ impl Engine {
         }
     }
 
-    pub(super) async fn propose(&self, task: &Arc<Task>, set_index: u8, round: u32, request: Request) {
+    pub(super) async fn propose(
+        &self,
+        task: &Arc<Task>,
+        set_index: u8,
+        round: u32,
+        request: Request,
+    ) {
         let command = match self.ask(task, set_index, request).await {
             Some(Response::Object { object }) => match Signed::from_value(object.0) {
                 Ok(ready) => Command::ReadySeen { ready },
                 Err(_) => Command::ProposalRefused { set_index, round },
             },
-            Some(Response::Missing { cids }) => Command::MissingSeen { set_index, round, cids },
+            Some(Response::Missing { cids }) => Command::MissingSeen {
+                set_index,
+                round,
+                cids,
+            },
             Some(other) => {
                 tracing::info!(task = %task.task_id(), set_index, ?other, "proposal refused");
                 Command::ProposalRefused { set_index, round }
@@ -88,11 +125,30 @@ impl Engine {
         self.back(task, command);
     }
 
-    pub(super) async fn ask_signature(&self, task: &Arc<Task>, set_index: u8, ready: &[Signed<Ready>]) {
+    pub(super) async fn ask_signature(
+        &self,
+        task: &Arc<Task>,
+        set_index: u8,
+        ready: &[Signed<Ready>],
+    ) {
         let ready = ready.iter().map(|r| RawEnvelope(r.to_value())).collect();
-        match self.ask(task, set_index, Request::Sign { task_id: task.task_id(), ready }).await {
-            Some(Response::Signature { signature }) => self.back(task, Command::SignatureSeen { signature }),
-            Some(other) => tracing::info!(task = %task.task_id(), set_index, ?other, "settlement not signed"),
+        match self
+            .ask(
+                task,
+                set_index,
+                Request::Sign {
+                    task_id: task.task_id(),
+                    ready,
+                },
+            )
+            .await
+        {
+            Some(Response::Signature { signature }) => {
+                self.back(task, Command::SignatureSeen { signature })
+            }
+            Some(other) => {
+                tracing::info!(task = %task.task_id(), set_index, ?other, "settlement not signed")
+            }
             None => {}
         }
     }

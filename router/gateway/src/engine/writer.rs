@@ -62,7 +62,8 @@ impl Engine {
         let mut steps = Vec::new();
         let mut owners = Vec::new();
         for submission in batch {
-            self.draft(submission, &mut drafts, &mut steps, &mut owners).await;
+            self.draft(submission, &mut drafts, &mut steps, &mut owners)
+                .await;
         }
         if steps.is_empty() {
             return;
@@ -93,8 +94,17 @@ impl Engine {
     }
 
     /// Applies one command to a working copy and adds its step.
-    #[allow(clippy::map_entry, reason = "the entry cannot be held across the await that loads the task")]
-    async fn draft(&self, submission: Submission, drafts: &mut BTreeMap<Cid, Draft>, steps: &mut Vec<Step>, owners: &mut Vec<Cid>) {
+    #[allow(
+        clippy::map_entry,
+        reason = "the entry cannot be held across the await that loads the task"
+    )]
+    async fn draft(
+        &self,
+        submission: Submission,
+        drafts: &mut BTreeMap<Cid, Draft>,
+        steps: &mut Vec<Step>,
+        owners: &mut Vec<Cid>,
+    ) {
         let task_id = submission.task_id;
         if !drafts.contains_key(&task_id) {
             let cell = match self.cell(task_id).await {
@@ -104,15 +114,30 @@ impl Engine {
             };
             let base = lock(&cell.state).clone();
             let task = (*base.task).clone();
-            drafts.insert(task_id, Draft { cell, base, task, steps: 0, effects: Vec::new(), submissions: Vec::new() });
+            drafts.insert(
+                task_id,
+                Draft {
+                    cell,
+                    base,
+                    task,
+                    steps: 0,
+                    effects: Vec::new(),
+                    submissions: Vec::new(),
+                },
+            );
         }
-        let Some(draft) = drafts.get_mut(&task_id) else { return };
+        let Some(draft) = drafts.get_mut(&task_id) else {
+            return;
+        };
         let now_ms = self.now_ms();
         let effects = match draft.task.apply(submission.command.clone(), now_ms) {
             Ok(effects) => effects,
             Err(refused) => return answer(submission, Err(refused.into())),
         };
-        let record = Record::Applied { at_ms: now_ms, command: submission.command.clone() };
+        let record = Record::Applied {
+            at_ms: now_ms,
+            command: submission.command.clone(),
+        };
         steps.push(Step {
             task_id,
             seq: draft.base.next_seq.saturating_add(draft.steps),
@@ -142,8 +167,14 @@ impl Engine {
             return;
         }
         let next_seq = draft.base.next_seq.saturating_add(draft.steps);
-        *lock(&draft.cell.state) = Loaded { task: Arc::new(draft.task), next_seq };
-        draft.cell.changed.send_modify(|version| *version = next_seq);
+        *lock(&draft.cell.state) = Loaded {
+            task: Arc::new(draft.task),
+            next_seq,
+        };
+        draft
+            .cell
+            .changed
+            .send_modify(|version| *version = next_seq);
         self.run_effects(task_id, draft.effects);
         for submission in draft.submissions {
             answer(submission, Ok(()));
@@ -152,8 +183,13 @@ impl Engine {
 
     /// Money effects of a step, as rows.
     fn planned(&self, task: &Task, effects: &[Effect]) -> Vec<MoneyEffect> {
-        let Some(rail) = self.rail(task.dossier()) else { return Vec::new() };
-        effects.iter().filter_map(|effect| planned_row(task, rail.as_ref(), effect)).collect()
+        let Some(rail) = self.rail(task.dossier()) else {
+            return Vec::new();
+        };
+        effects
+            .iter()
+            .filter_map(|effect| planned_row(task, rail.as_ref(), effect))
+            .collect()
     }
 }
 

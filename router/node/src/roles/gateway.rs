@@ -28,7 +28,9 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
         clock: Arc::clone(&context.clock),
     };
     let (engine, driver) = Engine::new(config, ports, context.stop.clone());
-    context.tasks.spawn(async move { Ok(driver.run().await.map_err(Box::new)?) });
+    context
+        .tasks
+        .spawn(async move { Ok(driver.run().await.map_err(Box::new)?) });
     let section = context.config.gateway.clone();
     let listen = section
         .http
