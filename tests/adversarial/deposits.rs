@@ -71,7 +71,7 @@ async fn a_double_deposit_is_returned_a_short_one_and_a_late_one_too() {
     assert_eq!(refunded + paid_out(&task), 2 * budget, "double: {task}");
 
     market.chain.arm(Fault::ShortDeposit, 1).await;
-    let (order, task) = buy(&market, 21, 6_000).await;
+    let (order, task) = buy(&market, 21, 15_000).await;
     assert_eq!(task["status"], "rejected", "short: {task}");
     assert!(
         task["leases"].as_array().unwrap().is_empty(),

@@ -101,7 +101,11 @@ impl Order {
             .expect("an HTTP client");
         let offer = eventually("a gateway offers", TAKEN, || async {
             let answer = post(&http, origins, &body, None, &client_id).await?;
-            (answer.status == 402).then_some(answer)
+            match answer.status {
+                402 => Some(answer),
+                500..=599 => None,
+                status => panic!("no offer but {status}: {}", answer.body),
+            }
         })
         .await;
         let header = offer.payment_required.expect("a 402 has its header");

@@ -23,6 +23,9 @@ enum Command {
         /// TOML configuration, see docs/runbooks/validator.md.
         #[arg(long)]
         config: PathBuf,
+        /// End when stdin ends: a front that starts the bridge passes a pipe, so that no bridge outlives it.
+        #[arg(long)]
+        until_stdin_ends: bool,
     },
     /// Prints the validator's public keys, making them when there are none.
     Keys {
@@ -44,7 +47,10 @@ fn main() -> ExitCode {
         Command::Exec => {
             d402_capabilities::run_exec(std::io::stdin(), std::io::stdout()).map_err(Box::from)
         }
-        Command::Run { config } => run(&config),
+        Command::Run {
+            config,
+            until_stdin_ends,
+        } => run(&config, until_stdin_ends),
         Command::Keys { config } => keys(&config),
     };
     match outcome {
@@ -58,7 +64,7 @@ fn main() -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
-fn run(config: &std::path::Path) -> Result<(), Failure> {
+fn run(config: &std::path::Path, until_stdin_ends: bool) -> Result<(), Failure> {
     let config = BridgeConfig::read(config)?;
     if config.misbehaviour != d402_validator_bridge::Misbehaviour::None {
         tracing::error!(misbehaviour = ?config.misbehaviour, "THIS VALIDATOR IS TOLD TO MISBEHAVE");
@@ -68,8 +74,20 @@ fn run(config: &std::path::Path) -> Result<(), Failure> {
         tokio::select! {
             served = bridge.serve() => Ok(served?),
             _stop = tokio::signal::ctrl_c() => Ok(()),
+            () = stdin_ended(), if until_stdin_ends => Ok(()),
         }
     })
+}
+
+/// Nothing is read from stdin; its end is the news. A thread of its own, because a blocked read must not keep
+/// the runtime from ending.
+async fn stdin_ended() {
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _end_or_error = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        drop(end);
+    });
+    let _closed = ended.await;
 }
 
 fn keys(config: &std::path::Path) -> Result<(), Failure> {

@@ -28,6 +28,11 @@ const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 /// Requests handled at the same time.
 const MAX_HANDLERS: usize = 256;
 
+/// Tries to take the state directory.
+const LOCK_TRIES: u32 = 50;
+/// Pause between them.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
 /// Why the bridge does not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,6 +52,9 @@ pub enum BridgeError {
     /// Socket or state directory.
     #[error("socket or state directory")]
     Io(#[from] std::io::Error),
+    /// Another bridge works on this state directory: two must never share keys and journal.
+    #[error("another bridge uses this state directory")]
+    InUse,
 }
 
 /// A bridge. Cheap to clone.
@@ -61,6 +69,21 @@ struct Shared {
     sandbox: Sandbox,
     cases: Mutex<BTreeMap<Cid, Arc<Mutex<Case>>>>,
     handlers: Arc<tokio::sync::Semaphore>,
+    /// Held as long as the bridge lives.
+    _lock: std::fs::File,
+}
+
+/// Takes the state directory for this process; a bridge that is just ending is waited for.
+async fn lock_state(dir: &std::path::Path) -> Result<std::fs::File, BridgeError> {
+    let file = std::fs::File::create(dir.join("bridge.lock"))?;
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
+    Err(BridgeError::InUse)
 }
 
 /// Wall clock, ms.
@@ -80,6 +103,7 @@ impl Bridge {
     /// [`BridgeError`].
     pub async fn open(config: BridgeConfig) -> Result<Self, BridgeError> {
         std::fs::create_dir_all(&config.state_dir)?;
+        let lock = lock_state(&config.state_dir).await?;
         let keys = Arc::new(Keys::load_or_create(&config.state_dir.join("keys"))?);
         let journal =
             Arc::new(SqliteJournal::open(&config.state_dir.join("journal.sqlite")).await?);
@@ -103,6 +127,7 @@ impl Bridge {
                 sandbox: Sandbox::new(sandbox),
                 cases: Mutex::new(BTreeMap::new()),
                 handlers: Arc::new(tokio::sync::Semaphore::new(MAX_HANDLERS)),
+                _lock: lock,
             }),
         })
     }

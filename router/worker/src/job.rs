@@ -219,6 +219,8 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+
     use d402_objects::Mode;
     use d402_settlement::market::testkit::{TaskSpec, TaskStory};
 

@@ -1,8 +1,8 @@
 //! One task as this validator sees it.
 //!
 //! A case grows only: evidence that was admitted stays, and everything in it is on disk before an answer
-//! leaves. What a peer asks is one method each, in its own file: [`commit`], [`reveal`], [`proposal`],
-//! [`signing`], [`release`].
+//! leaves. What a peer asks is one method each, in its own file: `commit`, `reveal`, `proposal`, `signing`,
+//! `release`.
 
 mod commit;
 mod open;
@@ -255,6 +255,26 @@ impl Case {
         Ok(UnixSeconds(
             i64::try_from(chain_ms.checked_div(1_000).unwrap_or(0)).unwrap_or(i64::MAX),
         ))
+    }
+}
+
+/// Before a refund may follow, no signature any more (spec §3.1), seconds.
+const LAST_MINUTE_S: i64 = 60;
+
+impl Case {
+    /// Whether the time for settlement signatures is over: at `settleBy`, or with `onSilence` MAJORITY a
+    /// minute before `refundAfter` (spec §3.1, §4.2).
+    fn signing_is_over(&self, chain_now: UnixSeconds) -> bool {
+        let times = self.dossier.times();
+        match self.dossier.intent().on_silence {
+            d402_objects::OnSilence::Refund => chain_now >= times.settle_by_s,
+            d402_objects::OnSilence::Majority => {
+                chain_now
+                    >= times
+                        .refund_after_s
+                        .saturating_add(LAST_MINUTE_S.saturating_neg())
+            }
+        }
     }
 }
 

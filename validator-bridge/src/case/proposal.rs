@@ -67,8 +67,7 @@ impl Case {
     /// # Errors
     /// The refusal the gateway is told.
     pub async fn propose(&mut self, proposal: Proposal, now_ms: u64) -> Result<Response, Refusal> {
-        let chain_now = self.chain_now(now_ms).await?;
-        if chain_now >= self.dossier.times().settle_by_s {
+        if self.signing_is_over(self.chain_now(now_ms).await?) {
             return Err(Refusal::Closed);
         }
         let facts = self.facts(now_ms).await?;

@@ -38,7 +38,7 @@ impl Case {
         }
         let digest = self.quorum_digest(&ready)?;
         let decided = self.agreed.get(&digest).cloned().ok_or(Refusal::NotYet)?;
-        if self.chain_now(now_ms).await? >= self.dossier.times().settle_by_s {
+        if self.signing_is_over(self.chain_now(now_ms).await?) {
             return Err(Refusal::Closed);
         }
         let allowed = match self

@@ -1,4 +1,5 @@
 //! A case with real keys, a real journal file and a chain that says what the test wants.
+#![allow(clippy::arithmetic_side_effects, clippy::wildcard_enum_match_arm)]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

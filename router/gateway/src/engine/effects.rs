@@ -12,7 +12,7 @@ use super::{Engine, Watch, lock};
 
 impl Engine {
     pub(super) async fn execute(&self, task_id: Cid, effect: Effect) {
-        let Ok(Some(task)) = self.task(task_id).await else {
+        let Ok(Some(task)) = self.known(task_id).await else {
             return;
         };
         match effect {

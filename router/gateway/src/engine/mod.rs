@@ -5,6 +5,7 @@
 //! network and the chain and come back as commands. Everything an effect does may happen twice.
 
 mod effects;
+mod fresh;
 mod leases;
 mod money;
 mod requests;
@@ -12,6 +13,7 @@ mod validators;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -121,6 +123,8 @@ enum Watch {
 /// A task in memory: the newest stored state and a bell for those who wait for it.
 struct Cell {
     state: Mutex<Loaded>,
+    /// When the state was last compared with the store, unix ms.
+    compared_ms: AtomicU64,
     changed: watch::Sender<u64>,
 }
 
@@ -292,11 +296,20 @@ impl Engine {
         }
     }
 
-    /// The newest stored state of a task; `None` when it is not known.
+    /// The newest stored state of a task, at most a second old when other instances work on it too; `None`
+    /// when it is not known.
     ///
     /// # Errors
     /// [`EngineError::Store`], [`EngineError::Damaged`].
     pub async fn task(&self, task_id: Cid) -> Result<Option<Arc<Task>>, EngineError> {
+        Ok(self
+            .fresh_cell(task_id)
+            .await?
+            .map(|cell| Arc::clone(&lock(&cell.state).task)))
+    }
+
+    /// As [`Engine::task`], as this instance knows it.
+    async fn known(&self, task_id: Cid) -> Result<Option<Arc<Task>>, EngineError> {
         Ok(self
             .cell(task_id)
             .await?
@@ -316,7 +329,10 @@ impl Engine {
         let wait = async {
             loop {
                 // Looked up again every time: a conflict with another instance replaces the cell.
-                let cell = self.cell(task_id).await?.ok_or(EngineError::UnknownTask)?;
+                let cell = self
+                    .fresh_cell(task_id)
+                    .await?
+                    .ok_or(EngineError::UnknownTask)?;
                 let mut changed = cell.changed.subscribe();
                 let task = Arc::clone(&lock(&cell.state).task);
                 if done(&task) {
@@ -470,6 +486,7 @@ impl Engine {
         let cell = tasks.entry(task_id).or_insert_with(|| {
             Arc::new(Cell {
                 state: Mutex::new(loaded),
+                compared_ms: AtomicU64::new(self.now_ms()),
                 changed: watch::Sender::new(0),
             })
         });

@@ -67,7 +67,7 @@ impl Engine {
         let (task_id, phase) = (task.task_id(), task.phase().name());
         let mut pause = MIN_PAUSE;
         for _ in 0..MAX_LOOKS {
-            match self.task(task_id).await {
+            match self.known(task_id).await {
                 Ok(Some(task)) if task.phase().name() == phase => {}
                 Ok(_) | Err(_) => return,
             }

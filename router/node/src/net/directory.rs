@@ -14,9 +14,10 @@ const PAGE: u32 = 64;
 /// Pages asked of one peer in one sync.
 const MAX_PAGES: u32 = 64;
 /// Kinds of directory objects, as `payloadType`.
-pub(super) const KINDS: [&str; 5] = [
+pub(super) const KINDS: [&str; 6] = [
     "d402.manifest",
     "d402.registration",
+    "d402.namespaceProof",
     "d402.deprecationRecord",
     "d402.nodeOffer",
     "d402.validatorOffer",
@@ -116,8 +117,12 @@ impl DirectoryService {
                 o.payload().seq,
                 o.payload().expires_at_ms.get(),
             ),
-            AnySigned::NamespaceProof(_)
-            | AnySigned::ProviderRecord(_)
+            AnySigned::NamespaceProof(p) => {
+                let p = p.payload();
+                let slot = format!("{}/{}", p.namespace, p.author);
+                ("d402.namespaceProof", slot, p.seq, p.valid_until_ms.get())
+            }
+            AnySigned::ProviderRecord(_)
             | AnySigned::TaskIntent(_)
             | AnySigned::TaskAnnouncement(_)
             | AnySigned::Bid(_)
@@ -279,7 +284,7 @@ impl DirectoryService {
 /// The gossip topic of a directory object.
 fn topic_of(raw: &RawEnvelope) -> Option<Topic> {
     match raw.0.get("payloadType")?.as_str()? {
-        "d402.manifest" | "d402.registration" => Some(Topic::Registrations),
+        "d402.manifest" | "d402.registration" | "d402.namespaceProof" => Some(Topic::Registrations),
         "d402.deprecationRecord" => Some(Topic::Deprecations),
         "d402.nodeOffer" => Some(Topic::NodeOffers),
         "d402.validatorOffer" => Some(Topic::ValidatorOffers),

@@ -118,6 +118,19 @@ impl Roles {
     }
 }
 
+impl Roles {
+    /// An announcement for the worker of this node, if there is one; `false` when it does not verify.
+    pub(super) fn task_announced(&self, object: RawEnvelope) -> bool {
+        let Ok(task) = Signed::<TaskAnnouncement>::from_value(object.0) else {
+            return false;
+        };
+        if let Some(worker) = self.worker.clone() {
+            tokio::spawn(async move { worker.announced(&task).await });
+        }
+        true
+    }
+}
+
 /// Of two answers the one that is no refusal; of two refusals the one that says more.
 fn better(one: Response, other: Response) -> Response {
     match (&one, &other) {
@@ -172,15 +185,7 @@ async fn judge_object(roles: &Roles, topic: Topic, object: RawEnvelope) -> Verdi
                 Err(_) => Verdict::Reject,
             }
         }
-        Topic::TaskAnnouncements => {
-            let Ok(task) = Signed::<TaskAnnouncement>::from_value(object.0) else {
-                return Verdict::Reject;
-            };
-            if let Some(worker) = roles.worker.clone() {
-                tokio::spawn(async move { worker.announced(&task).await });
-            }
-            Verdict::Accept
-        }
+        Topic::TaskAnnouncements => accept_if(roles.task_announced(object)),
         Topic::Receipts => accept_if(SignedReceipt::from_value(object.0).is_ok()),
         Topic::Reputation => accept_if(Signed::<ReputationEvent>::from_value(object.0).is_ok()),
     }

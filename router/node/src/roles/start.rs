@@ -148,6 +148,7 @@ pub async fn run(
         tasks,
     };
     let (roles, http) = start_roles(&mut context).await?;
+    context.market.serve_self(roles.clone());
     context
         .tasks
         .spawn(inbound(serve(inbox, roles.clone(), stop.clone())));

@@ -247,7 +247,9 @@ fn spawn_bridge(context: &Context, socket: &Path) -> Result<Child, NodeError> {
         .arg("run")
         .arg("--config")
         .arg(&path)
-        .stdin(Stdio::null())
+        // The pipe ends with this process, however it ends, and the bridge with the pipe.
+        .arg("--until-stdin-ends")
+        .stdin(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .map_err(io("validator bridge cannot be started"))
