@@ -4,6 +4,7 @@
 //! of a batch in one transaction (group commit), and only then lets their effects run. Effects talk to the
 //! network and the chain and come back as commands. Everything an effect does may happen twice.
 
+mod driver;
 mod effects;
 mod fresh;
 mod leases;
@@ -33,14 +34,8 @@ use tokio_util::sync::CancellationToken;
 const QUEUE: usize = 8_192;
 /// Effects running at the same time.
 const MAX_EFFECTS: usize = 512;
-/// How often due tasks are looked for.
-const TICK: Duration = Duration::from_millis(50);
-/// Due tasks taken at once.
-const TICK_BATCH: u32 = 256;
 /// Who waits for a task looks again at least this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// A leased tick is somebody else's again after this time, ms.
-const TICK_LEASE_MS: u64 = 10_000;
 
 /// What the engine is connected to.
 #[derive(Clone)]
@@ -148,6 +143,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+pub use driver::Driver;
+
 impl Engine {
     /// An engine and its driver: run the driver until the token is cancelled.
     #[must_use]
@@ -165,7 +162,7 @@ impl Engine {
                 stop,
             }),
         };
-        (engine.clone(), Driver { engine, commands })
+        (engine.clone(), Driver::new(engine, commands))
     }
 
     /// The gateway's key.
@@ -359,97 +356,7 @@ fn encode(record: &Record) -> Vec<u8> {
     d402_wire::encode(record).unwrap_or_default()
 }
 
-/// The part of the engine that runs: writer, timer and resumption.
-pub struct Driver {
-    engine: Engine,
-    commands: mpsc::Receiver<Submission>,
-}
-
-impl Driver {
-    /// Resumes open tasks, then writes and ticks until the token is cancelled; commands already taken are
-    /// stored before it returns.
-    ///
-    /// # Errors
-    /// [`EngineError`] when open tasks cannot be read at the start.
-    pub async fn run(self) -> Result<(), EngineError> {
-        let engine = self.engine.clone();
-        let writer = tokio::spawn(writer::run(self.engine.clone(), self.commands));
-        let resumed = engine.resume().await?;
-        tracing::info!(resumed, "engine runs");
-        let mut interval = tokio::time::interval(TICK);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = engine.shared.stop.cancelled() => break,
-                _ = interval.tick() => engine.tick_due().await,
-            }
-        }
-        if writer.await.is_err() {
-            tracing::error!("writer ended badly");
-        }
-        Ok(())
-    }
-}
-
 impl Engine {
-    /// Loads open tasks and runs their outstanding effects.
-    async fn resume(&self) -> Result<usize, EngineError> {
-        let mut after = None;
-        let mut count = 0usize;
-        loop {
-            let page = self.shared.ports.store.open_tasks(after, 1_000).await?;
-            let Some(last) = page.last().copied() else {
-                return Ok(count);
-            };
-            for task_id in &page {
-                match self.cell(*task_id).await {
-                    Ok(Some(_)) => count = count.saturating_add(1),
-                    Ok(None) => {}
-                    // One damaged task must not keep the others from running.
-                    Err(error) => tracing::error!(%task_id, %error, "task cannot be resumed"),
-                }
-            }
-            after = Some(last);
-        }
-    }
-
-    /// Hands a tick to every task that is due and leased to this instance.
-    async fn tick_due(&self) {
-        let now_ms = self.now_ms();
-        let store = &self.shared.ports.store;
-        let lease_until = now_ms.saturating_add(TICK_LEASE_MS);
-        let due = match store
-            .lease_due(
-                &self.shared.config.instance,
-                now_ms,
-                lease_until,
-                TICK_BATCH,
-            )
-            .await
-        {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::warn!(%error, "due tasks are not known");
-                return;
-            }
-        };
-        if due.is_empty() {
-            return;
-        }
-        let ticks = due
-            .iter()
-            .map(|task_id| self.submit(*task_id, Command::Tick));
-        for outcome in futures::future::join_all(ticks).await {
-            match outcome {
-                Ok(()) | Err(EngineError::Refused(_) | EngineError::Stopping) => {}
-                Err(error) => tracing::warn!(%error, "tick failed"),
-            }
-        }
-        if let Err(error) = store.release(&self.shared.config.instance, &due).await {
-            tracing::warn!(%error, "ticks are not released, they run out by themselves");
-        }
-    }
-
     async fn cell(&self, task_id: Cid) -> Result<Option<Arc<Cell>>, EngineError> {
         if let Some(cell) = lock(&self.shared.tasks).get(&task_id) {
             return Ok(Some(Arc::clone(cell)));

@@ -1,0 +1,111 @@
+//! What runs all the time: the writer, the timer, and resumption at the start.
+
+use std::time::Duration;
+
+use d402_core::Command;
+use tokio::sync::mpsc;
+
+use super::{Engine, EngineError, Submission, writer};
+
+/// How often due tasks are looked for.
+const TICK: Duration = Duration::from_millis(50);
+/// Due tasks taken at once.
+const TICK_BATCH: u32 = 256;
+/// A leased tick is somebody else's again after this time, ms.
+const TICK_LEASE_MS: u64 = 10_000;
+
+/// The part of the engine that runs: writer, timer and resumption.
+pub struct Driver {
+    engine: Engine,
+    commands: mpsc::Receiver<Submission>,
+}
+
+impl Driver {
+    pub(super) fn new(engine: Engine, commands: mpsc::Receiver<Submission>) -> Self {
+        Self { engine, commands }
+    }
+
+    /// Resumes open tasks, then writes and ticks until the token is cancelled; commands already taken are
+    /// stored before it returns.
+    ///
+    /// # Errors
+    /// [`EngineError`] when open tasks cannot be read at the start.
+    pub async fn run(self) -> Result<(), EngineError> {
+        let engine = self.engine.clone();
+        let writer = tokio::spawn(writer::run(self.engine.clone(), self.commands));
+        let resumed = engine.resume().await?;
+        tracing::info!(resumed, "engine runs");
+        let mut interval = tokio::time::interval(TICK);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = engine.shared.stop.cancelled() => break,
+                _ = interval.tick() => engine.tick_due().await,
+            }
+        }
+        if writer.await.is_err() {
+            tracing::error!("writer ended badly");
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Loads open tasks and runs their outstanding effects.
+    async fn resume(&self) -> Result<usize, EngineError> {
+        let mut after = None;
+        let mut count = 0usize;
+        loop {
+            let page = self.shared.ports.store.open_tasks(after, 1_000).await?;
+            let Some(last) = page.last().copied() else {
+                return Ok(count);
+            };
+            for task_id in &page {
+                match self.cell(*task_id).await {
+                    Ok(Some(_)) => count = count.saturating_add(1),
+                    Ok(None) => {}
+                    // One damaged task must not keep the others from running.
+                    Err(error) => tracing::error!(%task_id, %error, "task cannot be resumed"),
+                }
+            }
+            after = Some(last);
+        }
+    }
+
+    /// Hands a tick to every task that is due and leased to this instance.
+    async fn tick_due(&self) {
+        let now_ms = self.now_ms();
+        let store = &self.shared.ports.store;
+        let lease_until = now_ms.saturating_add(TICK_LEASE_MS);
+        let due = match store
+            .lease_due(
+                &self.shared.config.instance,
+                now_ms,
+                lease_until,
+                TICK_BATCH,
+            )
+            .await
+        {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "due tasks are not known");
+                return;
+            }
+        };
+        if due.is_empty() {
+            return;
+        }
+        let ticks = due
+            .iter()
+            .map(|task_id| self.submit(*task_id, Command::Tick));
+        for outcome in futures::future::join_all(ticks).await {
+            match outcome {
+                Ok(()) | Err(EngineError::Refused(_) | EngineError::Stopping) => {}
+                Err(error) => tracing::warn!(%error, "tick failed"),
+            }
+        }
+        if let Err(error) = store.release(&self.shared.config.instance, &due).await {
+            tracing::warn!(%error, "ticks are not released, they run out by themselves");
+        }
+    }
+}
