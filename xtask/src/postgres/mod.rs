@@ -35,7 +35,9 @@ impl Cluster {
     /// Starts a cluster, installing PostgreSQL first where it is missing and that is possible.
     pub(crate) fn start() -> Result<Self, Failure> {
         let server = Server::find_or_install()?;
-        let program = std::env::current_exe().map_err(Failure::file("finding", "xtask"))?;
+        // `/proc/self/exe` opens this very program even after the build step has put a new one in its place,
+        // where the path of `current_exe` would name a file that is gone.
+        let program = std::path::PathBuf::from("/proc/self/exe");
         let mut guard = Command::new(program)
             .arg("postgres-guard")
             .stdin(Stdio::piped())

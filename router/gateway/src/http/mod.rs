@@ -5,7 +5,7 @@
 //!
 //! Invariants: an unpaid request writes nothing and signs nothing (threat #55); a payment id is looked up before
 //! it is verified; no fresh challenge while a payment is pending (threat #70); results need the token (threat
-//! #54); every refusal goes through [`error::HttpError`], and no text of a cause leaves.
+//! #54); every refusal goes through `error::HttpError`, and no text of a cause leaves.
 
 mod absent;
 mod access;
