@@ -1,6 +1,7 @@
 //! What a gateway says about itself: discovery document, health, capabilities.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -228,8 +229,10 @@ impl Wanted {
 /// Registered capabilities and whether this gateway sells them.
 pub(super) async fn capabilities(
     State(state): State<HttpState>,
-    Query(filter): Query<Filter>,
+    filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Response, HttpError> {
+    // A query that does not parse gets our problem, not the framework's text.
+    let Query(filter) = filter.map_err(|_| HttpError::Malformed { what: "query" })?;
     let wanted = Wanted::of(filter)?;
     let view = state.0.directory.view(state.now_ms()).await?;
     let policy = &state.0.config.policy;

@@ -1,6 +1,7 @@
 //! Signatures and evidence of a task.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -74,12 +75,14 @@ pub(super) struct OfTask {
 pub(super) async fn evidence(
     State(state): State<HttpState>,
     Path(cid): Path<String>,
-    Query(of): Query<OfTask>,
+    of: Result<Query<OfTask>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let cid: Cid = cid
         .parse()
         .map_err(|_| HttpError::Malformed { what: "cid" })?;
+    // A query that does not parse gets our problem, not the framework's text.
+    let Query(of) = of.map_err(|_| HttpError::Malformed { what: "query" })?;
     let task_id = of.task_id.ok_or(HttpError::Malformed { what: "taskId" })?;
     let task = views::find(&state, &task_id).await?;
     if !access::is_open(&headers, &task)

@@ -40,7 +40,7 @@ fn parse(body: &[u8]) -> Result<Ask, HttpError> {
         return Err(malformed);
     };
     match serde_json::from_value::<Ask>(value) {
-        Ok(ask) if ask.x402_version == 2 => Ok(ask),
+        Ok(ask) if ask.x402_version == 2 && ask.payment_requirements.is_object() => Ok(ask),
         Ok(_) | Err(_) => Err(malformed),
     }
 }

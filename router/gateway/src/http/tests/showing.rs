@@ -1,6 +1,6 @@
 //! Discovery, health, capabilities, OpenAPI, metrics, problems.
 
-use d402_objects::Value;
+use d402_objects::{Cid, Value};
 use serde_json::json;
 
 use super::world::{World, wish};
@@ -75,6 +75,20 @@ async fn health_shows_the_policy() {
         (&json!("$0.01"), &json!(30_000))
     );
     assert_eq!((world.get("/healthz", &[]).await.bytes.as_slice()), b"ok");
+}
+
+#[tokio::test]
+async fn a_query_that_does_not_parse_gets_a_problem_document() {
+    let world = World::new();
+    let cid = Cid::of(b"anything");
+    for path in [
+        "/capabilities?manifestCid=a&manifestCid=b".to_owned(),
+        format!("/evidence/{cid}?taskId=a&taskId=b"),
+    ] {
+        let answer = world.get(&path, &[]).await;
+        assert_eq!(answer.status, 400, "{path}");
+        assert_eq!(answer.json()["what"], "query", "{path}");
+    }
 }
 
 #[tokio::test]
