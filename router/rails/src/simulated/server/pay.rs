@@ -18,8 +18,9 @@ use super::vaults;
 use crate::simulated::VaultTerms;
 use crate::simulated::payment::{self, CheckedPayment, PaymentForm};
 
-/// What `fundBy` adds to `issuedAt` at most (settlement spec 3.1); a late deposit arrives at or after it.
-const FUND_BY_S: i64 = 120;
+/// What `fundBy` adds to `issuedAt` at most (settlement spec 3.1), and the second that the terms' `issuedAt`
+/// rounds away: a late deposit arrives at or after `fundBy`.
+const FUND_BY_S: i64 = 121;
 
 /// Executes a payment, or says when it was executed.
 pub(super) async fn pay(

@@ -86,11 +86,11 @@ async fn a_late_deposit_moves_the_clock_past_fund_by_and_is_executed_all_the_sam
         })
         .await
         .unwrap();
-    assert_eq!(done.at, START + 120);
-    assert_eq!(served.client.clock().await.unwrap().0, START + 120);
+    assert_eq!(done.at, START + 121);
+    assert_eq!(served.client.clock().await.unwrap().0, START + 121);
     let state = served.client.payment(id, Some(START + 60)).await.unwrap();
     assert!(
-        matches!(state, PaymentState::Executed { at, .. } if at == START + 120),
+        matches!(state, PaymentState::Executed { at, .. } if at == START + 121),
         "{state:?}"
     );
     served.stop().await;
