@@ -3,19 +3,17 @@
 //! Validators send their settlement signatures to every payee. Once as many as the set needs are here and
 //! the chain shows no settlement after a pause for the gateway, the worker submits the receipt itself.
 
-use std::collections::BTreeMap;
-
-use d402_objects::{Cid, IndexedSignature, SignedReceipt};
+use d402_objects::SignedReceipt;
 use d402_settlement::UnixSeconds;
-use d402_settlement::market::{Dossier, check_signatures};
+use d402_settlement::market::{Dossier, SignatureBook, check_signatures};
 
 /// How long the gateway is given, ms.
 pub const GATEWAY_FIRST_MS: u64 = 5_000;
 
-/// Signatures of one task by receipt; only valid ones are kept.
+/// Signatures of one task, and whether somebody waits to settle with them.
 #[derive(Debug, Default)]
 pub struct Payday {
-    by_receipt: BTreeMap<Cid, BTreeMap<u8, IndexedSignature>>,
+    book: SignatureBook,
     waiting: bool,
 }
 
@@ -32,35 +30,10 @@ impl Payday {
         carrier: &SignedReceipt,
         now: UnixSeconds,
     ) -> Option<SignedReceipt> {
-        let receipt = carrier.receipt_cid();
-        // An honest set signs one receipt; a bound of its size keeps a hostile one from growing this.
-        if self.by_receipt.len() >= usize::from(dossier.set().n())
-            && !self.by_receipt.contains_key(&receipt)
-        {
-            return None;
-        }
-        let mut all = self.by_receipt.get(&receipt).cloned().unwrap_or_default();
-        all.extend(
-            carrier
-                .signatures()
-                .iter()
-                .map(|s| (s.set_index, s.clone())),
-        );
-        let joined = carrier
-            .with_signatures(all.values().cloned().collect())
-            .ok()?;
-        match check_signatures(dossier, &joined, now) {
-            Ok(_) => {
-                self.by_receipt.insert(receipt, all);
-                Some(joined)
-            }
-            // Each one verifies, they are only too few yet.
-            Err(d402_settlement::market::ReceiptFault::TooFewSignatures { .. }) => {
-                self.by_receipt.insert(receipt, all);
-                None
-            }
-            Err(_) => None,
-        }
+        let joined = self.book.add(dossier, carrier)?;
+        check_signatures(dossier, joined, now)
+            .is_ok()
+            .then(|| joined.clone())
     }
 }
 
@@ -119,6 +92,50 @@ mod tests {
             payday
                 .signature_seen(&story.scene.dossier, &carrier, now)
                 .is_some()
+        );
+    }
+
+    #[test]
+    fn threat_12_strangers_and_one_hostile_validator_cannot_crowd_out_the_honest_receipt() {
+        let story = TaskStory::honest(TaskSpec::single(3, 4));
+        let dossier = &story.scene.dossier;
+        let now = dossier.times().settle_by_s;
+        let mut payday = Payday::default();
+        // Receipts of the same task that differ in what they cite: each has a CID and a digest of its own.
+        for salt in 0..8u8 {
+            let mut other = story.decided.receipt.clone();
+            other.lease_set_roots = vec![d402_objects::Hex32::from_bytes([salt; 32])];
+            let bare = SignedReceipt::new(other, Vec::new()).unwrap();
+            assert!(
+                payday.signature_seen(dossier, &bare, now).is_none(),
+                "unsigned"
+            );
+            let settlement =
+                d402_settlement::market::check_receipt(dossier, bare.receipt(), bare.receipt_cid())
+                    .unwrap();
+            let digest = d402_settlement::settlement_digest(
+                dossier.domain(),
+                &dossier.quote().terms_hash,
+                &settlement,
+            );
+            let signed = bare
+                .with_signatures(story.scene.settlement_signatures(&[3], &digest))
+                .unwrap();
+            assert!(
+                payday.signature_seen(dossier, &signed, now).is_none(),
+                "one hostile signer"
+            );
+        }
+        let mut complete = None;
+        for validator in 0..3 {
+            let good = story
+                .scene
+                .settlement_signatures(&[validator], &story.decided.digest);
+            complete = payday.signature_seen(dossier, &story.decided.signed(good).unwrap(), now);
+        }
+        assert_eq!(
+            complete.map(|r| r.receipt_cid()),
+            Some(story.decided.receipt_cid)
         );
     }
 }

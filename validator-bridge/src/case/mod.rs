@@ -20,7 +20,8 @@ use std::sync::Arc;
 use d402_objects::{Cid, Ed25519Id, Hex32, Signed, SignedReceipt, UnixMs};
 use d402_settlement::UnixSeconds;
 use d402_settlement::market::{
-    Decided, DepositFact, Dossier, Evidence, EvidenceObject, Facts, NotAdmitted, Slot, address_of,
+    Decided, DepositFact, Dossier, Evidence, EvidenceObject, Facts, NotAdmitted, SignatureBook,
+    Slot, address_of,
 };
 use d402_wire::{NodeAddress, RawEnvelope, Refusal, Request};
 
@@ -78,8 +79,8 @@ pub struct Case {
     judged: BTreeSet<Cid>,
     /// Decisions we answered ready for, by digest.
     agreed: BTreeMap<[u8; 32], Decided>,
-    /// Carriers with the valid signatures seen so far, by receipt CID.
-    signed: BTreeMap<Cid, SignedReceipt>,
+    /// Valid settlement signatures seen so far.
+    signed: SignatureBook,
 }
 
 impl Case {
@@ -95,7 +96,7 @@ impl Case {
             workers: BTreeMap::new(),
             judged: BTreeSet::new(),
             agreed: BTreeMap::new(),
-            signed: BTreeMap::new(),
+            signed: SignatureBook::default(),
         }
     }
 
@@ -113,7 +114,7 @@ impl Case {
 
     /// Carriers of settlements with the signatures this validator has seen.
     pub fn signed_receipts(&self) -> impl Iterator<Item = &SignedReceipt> {
-        self.signed.values()
+        self.signed.receipts()
     }
 
     /// Remembers who gave us the task.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use d402_objects::{IndexedSignature, Ready, Signed, SignedReceipt};
 use d402_settlement::derive::final_quorum;
-use d402_settlement::market::{ReceiptFault, check_signatures};
 use d402_wire::{Refusal, Request};
 
 use super::{Case, Outgoing};
@@ -72,7 +71,7 @@ impl Case {
         let carrier = decided
             .signed(vec![signature.clone()])
             .map_err(|_| Refusal::Malformed)?;
-        self.keep(&carrier);
+        self.signed.add(&self.dossier, &carrier);
         Ok((signature, self.signature_notices(&carrier)))
     }
 
@@ -127,34 +126,6 @@ impl Case {
 
     /// Another validator's signature; kept when it verifies.
     pub fn signature_noticed(&mut self, carrier: &SignedReceipt) {
-        self.keep(carrier);
-    }
-
-    fn keep(&mut self, carrier: &SignedReceipt) {
-        // An honest set signs one receipt; a bound of its size keeps a hostile one from growing this.
-        let cid = carrier.receipt_cid();
-        if self.signed.len() >= usize::from(self.dossier.set().n())
-            && !self.signed.contains_key(&cid)
-        {
-            return;
-        }
-        let mut all: std::collections::BTreeMap<u8, IndexedSignature> = carrier
-            .signatures()
-            .iter()
-            .map(|s| (s.set_index, s.clone()))
-            .collect();
-        if let Some(known) = self.signed.get(&cid) {
-            all.extend(known.signatures().iter().map(|s| (s.set_index, s.clone())));
-        }
-        let Ok(joined) = carrier.with_signatures(all.into_values().collect()) else {
-            return;
-        };
-        let now = self.dossier.times().settle_by_s;
-        match check_signatures(&self.dossier, &joined, now) {
-            Ok(_) | Err(ReceiptFault::TooFewSignatures { .. }) => {
-                self.signed.insert(cid, joined);
-            }
-            Err(fault) => tracing::debug!(%fault, "settlement signature dropped"),
-        }
+        self.signed.add(&self.dossier, carrier);
     }
 }

@@ -508,3 +508,40 @@ async fn a_dossier_that_names_somebody_else_is_not_taken() {
         .err();
     assert_eq!(refused, Some(Refusal::NotMyRole));
 }
+
+#[tokio::test]
+async fn threat_12_strangers_and_one_hostile_validator_cannot_crowd_out_the_honest_receipt() {
+    let world = World::new(TaskSpec::single(3, 4));
+    let mut case = world.judged_case().await;
+    let decided = world.decided(&case);
+    let dossier = world.scene().dossier.clone();
+    for salt in 0..8u8 {
+        let mut other = decided.receipt.clone();
+        other.lease_set_roots = vec![Hex32::from_bytes([salt; 32])];
+        let bare = SignedReceipt::new(other, Vec::new()).unwrap();
+        case.signature_noticed(&bare);
+        let cid = bare.receipt_cid();
+        let settlement =
+            d402_settlement::market::check_receipt(&dossier, bare.receipt(), cid).unwrap();
+        let digest = d402_settlement::settlement_digest(
+            dossier.domain(),
+            &dossier.quote().terms_hash,
+            &settlement,
+        );
+        let signed = bare
+            .with_signatures(world.scene().settlement_signatures(&[3], &digest))
+            .unwrap();
+        case.signature_noticed(&signed);
+    }
+    for honest in 0..3 {
+        let signature = world
+            .scene()
+            .settlement_signatures(&[honest], &decided.digest);
+        case.signature_noticed(&decided.signed(signature).unwrap());
+    }
+    let kept = case
+        .signed_receipts()
+        .find(|c| c.receipt_cid() == decided.receipt_cid)
+        .unwrap();
+    assert_eq!(kept.signatures().len(), 3);
+}

@@ -14,6 +14,7 @@ mod evidence;
 mod network;
 mod release;
 mod reveal;
+mod signature_book;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 
@@ -42,3 +43,4 @@ pub use release::{
     verify_output_release,
 };
 pub use reveal::{RevealNotYet, may_reveal};
+pub use signature_book::SignatureBook;
