@@ -1,4 +1,4 @@
-//! What runs all the time: the writer, the timer, and resumption at the start.
+//! What runs all the time: the writer and the timer.
 
 use std::time::Duration;
 
@@ -25,23 +25,29 @@ impl Driver {
         Self { engine, commands }
     }
 
-    /// Resumes open tasks, then writes and ticks until the token is cancelled; commands already taken are
-    /// stored before it returns.
+    /// Writes and ticks until the token is cancelled, and meanwhile resumes open tasks; commands already taken
+    /// are stored before it returns.
     ///
     /// # Errors
     /// [`EngineError`] when open tasks cannot be read at the start.
     pub async fn run(self) -> Result<(), EngineError> {
         let engine = self.engine.clone();
         let writer = tokio::spawn(writer::run(self.engine.clone(), self.commands));
-        let resumed = engine.resume().await?;
-        tracing::info!(resumed, "engine runs");
+        let first = engine.open_page(None).await?;
+        let resuming = tokio::spawn({
+            let engine = engine.clone();
+            async move { engine.resume(first).await }
+        });
         let mut interval = tokio::time::interval(TICK);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = engine.shared.stop.cancelled() => break,
-                _ = interval.tick() => engine.tick_due().await,
+                _ = interval.tick() => while engine.tick_due().await {},
             }
+        }
+        if resuming.await.is_err() {
+            tracing::error!("resumption ended badly");
         }
         if writer.await.is_err() {
             tracing::error!("writer ended badly");
@@ -51,29 +57,8 @@ impl Driver {
 }
 
 impl Engine {
-    /// Loads open tasks and runs their outstanding effects.
-    async fn resume(&self) -> Result<usize, EngineError> {
-        let mut after = None;
-        let mut count = 0usize;
-        loop {
-            let page = self.shared.ports.store.open_tasks(after, 1_000).await?;
-            let Some(last) = page.last().copied() else {
-                return Ok(count);
-            };
-            for task_id in &page {
-                match self.cell(*task_id).await {
-                    Ok(Some(_)) => count = count.saturating_add(1),
-                    Ok(None) => {}
-                    // One damaged task must not keep the others from running.
-                    Err(error) => tracing::error!(%task_id, %error, "task cannot be resumed"),
-                }
-            }
-            after = Some(last);
-        }
-    }
-
-    /// Hands a tick to every task that is due and leased to this instance.
-    async fn tick_due(&self) {
+    /// Hands a tick to every task that is due and leased to this instance; whether more may be due.
+    async fn tick_due(&self) -> bool {
         let now_ms = self.now_ms();
         let store = &self.shared.ports.store;
         let lease_until = now_ms.saturating_add(TICK_LEASE_MS);
@@ -89,12 +74,13 @@ impl Engine {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "due tasks are not known");
-                return;
+                return false;
             }
         };
         if due.is_empty() {
-            return;
+            return false;
         }
+        let full = due.len() >= usize::try_from(TICK_BATCH).unwrap_or(usize::MAX);
         let ticks = due
             .iter()
             .map(|task_id| self.submit(*task_id, Command::Tick));
@@ -107,5 +93,6 @@ impl Engine {
         if let Err(error) = store.release(&self.shared.config.instance, &due).await {
             tracing::warn!(%error, "ticks are not released, they run out by themselves");
         }
+        full
     }
 }
