@@ -5,7 +5,6 @@
 //! in [`Purse::audit`], after the clock was stopped.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -21,7 +20,7 @@ use d402_settlement::ledger::{
 };
 use d402_settlement::{
     Approvals, Domain, Key32, Outcome, ReceiptCid, Role, Row, Rows, Settlement, StrictEd25519,
-    TERMS_LEN, Units, UnixSeconds, ValidatorSet, settlement_digest,
+    TERMS_LEN, Units, UnixSeconds, ValidatorSet, plan, settlement_digest,
 };
 use d402_wire::simchain::{PaidKind, PaidRow, Payment, Rpc, SettleRow};
 use serde_json::Value;
@@ -33,7 +32,6 @@ pub(super) struct Purse {
     bodies: SimulatedRail,
     set: Mutex<Option<ValidatorSet>>,
     vaults: Mutex<HashMap<Hex32, Vault>>,
-    checked: AtomicU64,
 }
 
 struct Vault {
@@ -66,13 +64,7 @@ impl Purse {
             bodies: SimulatedRail::new(nowhere),
             set: Mutex::new(None),
             vaults: Mutex::new(HashMap::new()),
-            checked: AtomicU64::new(0),
         })
-    }
-
-    /// Payments verified for the gateway so far.
-    pub(super) fn checked(&self) -> u64 {
-        self.checked.load(Ordering::Relaxed)
     }
 
     /// Executes every settlement again with its signatures checked, and adds up all money.
@@ -104,11 +96,12 @@ impl Purse {
         let mut vaults = self.vaults.lock().unwrap();
         vaults.entry(terms.hash()).or_insert_with(|| {
             let site = VaultSite::of(&Domain::SIMULATED, terms.terms()).expect("a vault");
+            let set = *self.set.lock().unwrap();
             let open = Command::Open {
                 terms: terms.terms(),
                 amount: Units::from_u64(payment.units()),
                 mint_allowed: true,
-                set: self.set.lock().unwrap().as_ref(),
+                set: set.as_ref(),
             };
             let (ledger, _) = apply(&Ledger::absent(site), &open, self.now()).expect("opens");
             Vault {
@@ -275,7 +268,6 @@ impl Rail for Purse {
         payload: &Value,
         terms: &[u8],
     ) -> Result<Result<VerifiedPayment, PaymentFault>, RailError> {
-        self.checked.fetch_add(1, Ordering::Relaxed);
         let payment: Payment =
             serde_json::from_value(payload["payment"].clone()).expect("a payment");
         let Ok(payment) = check(&payment) else {
