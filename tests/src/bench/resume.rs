@@ -18,7 +18,7 @@ use d402_wire::{RawDossier, Request};
 use serde_json::json;
 
 use super::Plan;
-use super::cast::{Cast, Ordered};
+use super::cast::{Cast, Ordered, VALIDATORS};
 use super::child::{Actor, parent_gone, say};
 use super::house::{House, open_store};
 use super::measure::{Latencies, instant, own_cpu, own_rss_kib};
@@ -111,16 +111,18 @@ pub(super) async fn resume(home: &Path) {
     }
     let ready = start.elapsed();
     let count = house.store.tasks().open_count().await.expect("a store");
+    // A task whose worker is at work is given to its validators again.
+    let effects = count * u64::try_from(VALIDATORS).unwrap();
     let every = async {
-        while !house.engine.resumption().done {
+        while !house.engine.resumption().done || stage.asked() < effects {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     let in_time = tokio::time::timeout(PATIENCE, every).await;
-    assert!(in_time.is_ok(), "{:?}", house.engine.resumption());
+    let told = house.engine.resumption();
+    assert!(in_time.is_ok(), "{told:?}, {} effects", stage.asked());
     let all = start.elapsed();
-    let resumed = house.engine.resumption().tasks;
-    assert_eq!(u64::try_from(resumed), Ok(count), "tasks were left out");
+    assert_eq!(u64::try_from(told.tasks), Ok(count), "tasks were left out");
     let asked = Latencies::of(asked);
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
     say(&json!({

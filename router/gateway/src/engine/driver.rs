@@ -5,12 +5,12 @@ use std::time::Duration;
 use d402_core::Command;
 use tokio::sync::mpsc;
 
-use super::{Engine, EngineError, Submission, writer};
+use super::{Engine, EngineError, Submission, lock, writer};
 
-/// How often due tasks are looked for.
-const TICK: Duration = Duration::from_millis(50);
 /// Due tasks taken at once.
 const TICK_BATCH: u32 = 256;
+/// Batches before the timer looks up again, also when more are due.
+const TICK_BATCHES: usize = 16;
 /// A leased tick is somebody else's again after this time, ms.
 const TICK_LEASE_MS: u64 = 10_000;
 
@@ -38,12 +38,10 @@ impl Driver {
             let engine = engine.clone();
             async move { engine.resume(first).await }
         });
-        let mut interval = tokio::time::interval(TICK);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = engine.shared.stop.cancelled() => break,
-                _ = interval.tick() => while engine.tick_due().await {},
+                () = tokio::time::sleep(engine.pause()) => engine.tick_all_due().await,
             }
         }
         if resuming.await.is_err() {
@@ -57,7 +55,19 @@ impl Driver {
 }
 
 impl Engine {
-    /// Hands a tick to every task that is due and leased to this instance; whether more may be due.
+    fn pause(&self) -> Duration {
+        lock(&self.shared.wakes).pause(self.now_ms())
+    }
+
+    async fn tick_all_due(&self) {
+        for _ in 0..TICK_BATCHES {
+            if self.shared.stop.is_cancelled() || !self.tick_due().await {
+                return;
+            }
+        }
+    }
+
+    /// Hands a tick to a batch of tasks that are due and leased to this instance; whether more may be due.
     async fn tick_due(&self) -> bool {
         let now_ms = self.now_ms();
         let store = &self.shared.ports.store;

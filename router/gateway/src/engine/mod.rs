@@ -12,6 +12,7 @@ mod money;
 mod requests;
 mod resume;
 mod validators;
+mod wakes;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,8 @@ use d402_settlement::market::Dossier;
 use d402_wire::RawDossier;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+
+use wakes::Wakes;
 
 /// Commands waiting for the writer.
 const QUEUE: usize = 8_192;
@@ -106,6 +109,7 @@ struct Shared {
     watchers: Mutex<BTreeSet<(Cid, Watch)>>,
     effects: Arc<tokio::sync::Semaphore>,
     resumption: Mutex<Resumption>,
+    wakes: Mutex<Wakes>,
     stop: CancellationToken,
 }
 
@@ -163,6 +167,7 @@ impl Engine {
                 watchers: Mutex::new(BTreeSet::new()),
                 effects: Arc::new(tokio::sync::Semaphore::new(MAX_EFFECTS)),
                 resumption: Mutex::new(Resumption::default()),
+                wakes: Mutex::new(Wakes::default()),
                 stop,
             }),
         };
