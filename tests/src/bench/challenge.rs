@@ -121,7 +121,8 @@ pub(super) fn run(plan: &Plan) -> Vec<Row> {
 fn load(gateway: &Actor, address: SocketAddr, time: Duration, rate: Option<u64>) -> Load {
     let cpu = cpu_of(gateway.pid());
     let start = instant();
-    let every = rate.map(|rate| Duration::from_micros(1_000_000 * u64::from(CLIENTS) / rate.max(1)));
+    let every =
+        rate.map(|rate| Duration::from_micros(1_000_000 * u64::from(CLIENTS) / rate.max(1)));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
             let first = start + every.unwrap_or_default() * number / CLIENTS;

@@ -103,7 +103,11 @@ pub fn main() -> ExitCode {
         child(role, Path::new(home));
         return ExitCode::SUCCESS;
     }
-    let plan = if wanted.smoke { Plan::SMOKE } else { Plan::FULL };
+    let plan = if wanted.smoke {
+        Plan::SMOKE
+    } else {
+        Plan::FULL
+    };
     let machine = Machine::here();
     let mut rows = Vec::new();
     let is_wanted = |name: &str| wanted.only.as_deref().is_none_or(|only| only == name);

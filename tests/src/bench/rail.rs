@@ -216,7 +216,9 @@ fn split(
     let mut transfers: Vec<_> = payouts
         .map(|p| (p.to, p.amount, TransferKind::from(p.role)))
         .collect();
-    let rest = balance.checked_sub(plan.owed).expect("an affordable receipt");
+    let rest = balance
+        .checked_sub(plan.owed)
+        .expect("an affordable receipt");
     transfers.push((terms.terms().refund_to, rest, TransferKind::Refund));
     transfers
 }

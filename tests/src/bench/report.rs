@@ -120,7 +120,9 @@ impl Report {
             .collect();
         for cells in &table {
             let padded = cells.iter().zip(&widths);
-            let line: Vec<String> = padded.map(|(cell, width)| format!("{cell:width$}")).collect();
+            let line: Vec<String> = padded
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
             text.push_str(line.join("  ").trim_end());
             text.push('\n');
         }
@@ -157,7 +159,10 @@ mod tests {
             rows: vec![row.note("somebody was slow".to_owned())],
         };
         let text = report.text();
-        let line = text.lines().find(|line| line.starts_with("things")).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("things"))
+            .unwrap();
         assert!(line.contains("12 ms") && line.ends_with("SHORT"), "{text}");
         assert!(text.contains("- somebody was slow"), "{text}");
     }

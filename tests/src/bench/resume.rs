@@ -41,7 +41,10 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Measures.
 pub(super) async fn run(plan: &Plan) -> Vec<Row> {
-    let (many, some) = (started_with(plan.open).await, started_with(plan.resident).await);
+    let (many, some) = (
+        started_with(plan.open).await,
+        started_with(plan.resident).await,
+    );
     let number = |told: &serde_json::Value, name: &str| told[name].as_u64().expect("a number");
     let ready = number(&many, "readyMs");
     let mut first = Row::new(

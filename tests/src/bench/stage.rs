@@ -180,15 +180,14 @@ pub(super) struct Wings(pub(super) Arc<Stage>);
 
 #[async_trait]
 impl MarketNetwork for Wings {
-    async fn request(
-        &self,
-        to: &NodeAddress,
-        request: Request,
-    ) -> Result<Response, NetworkError> {
+    async fn request(&self, to: &NodeAddress, request: Request) -> Result<Response, NetworkError> {
         let stage = &self.0;
         stage.asked.fetch_add(1, Ordering::Relaxed);
         std::hint::black_box(d402_wire::encode(&request).map_err(|_| NetworkError::Malformed)?);
-        let (_, number) = to.node_id.rsplit_once('-').ok_or(NetworkError::Unreachable)?;
+        let (_, number) = to
+            .node_id
+            .rsplit_once('-')
+            .ok_or(NetworkError::Unreachable)?;
         let node: usize = number.parse().map_err(|_| NetworkError::Unreachable)?;
         let known = |task_id| stage.answers(task_id).ok_or(NetworkError::TimedOut);
         let answer = match request {

@@ -239,7 +239,13 @@ mod tests {
 
     fn intent() -> impl Strategy<Value = TaskIntent> {
         let ids = (id(), proptest::option::of(id()), cid(), cid(), cid());
-        let numbers = (any::<[u8; 16]>(), ms(), ms(), any::<[u8; 4]>(), any::<u64>());
+        let numbers = (
+            any::<[u8; 16]>(),
+            ms(),
+            ms(),
+            any::<[u8; 4]>(),
+            any::<u64>(),
+        );
         let modes = prop_oneof![Just(Mode::Single), Just(Mode::Race), Just(Mode::Quorum)];
         let silences = prop_oneof![Just(OnSilence::Refund), Just(OnSilence::Majority)];
         let models = prop_oneof![
