@@ -13,6 +13,7 @@
     reason = "a broken expectation here is a failed test"
 )]
 
+pub mod bench;
 mod chain;
 mod database;
 mod market;

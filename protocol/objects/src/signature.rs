@@ -4,9 +4,21 @@
 //! (threat #26). Here A and R must be canonical and not of small order, S < L, and the equation
 //! is checked without the cofactor, exactly as the chains' verifiers do.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ed25519_dalek::{Signature, VerifyingKey};
 
 use crate::{EvmAddress, SignatureFault};
+
+/// How many Ed25519 signatures [`verify_strict`] was asked about.
+static CHECKS: AtomicU64 = AtomicU64::new(0);
+
+/// Ed25519 signatures of objects that this process has checked so far: the unit in which the work of a market is
+/// counted. Only ever grows.
+#[must_use]
+pub fn checks() -> u64 {
+    CHECKS.load(Ordering::Relaxed)
+}
 
 /// Checks an Ed25519 signature under the strict rule.
 ///
@@ -18,6 +30,7 @@ pub fn verify_strict(
     message: &[u8],
     signature: &[u8; 64],
 ) -> Result<(), SignatureFault> {
+    CHECKS.fetch_add(1, Ordering::Relaxed);
     let key = decompress(key)?;
     key.verify_strict(message, &Signature::from_bytes(signature))
         .map_err(|_| SignatureFault::Ed25519)

@@ -6,6 +6,7 @@ use d402_objects::{
 };
 use d402_settlement::market::{Quote, TaskParts};
 
+use super::intent_text::intent_text;
 use super::rails::{payments, usable_rails};
 use super::validators::{Chosen, Job, choose};
 use super::{Catalogue, Listing, NotAdmitted, Policy, RailOffer, TaskRequest};
@@ -81,7 +82,8 @@ pub fn admit(
         draw,
         (&input, payment, &offers, threshold),
     )?;
-    let intent_text = canonical_text(&intent)?;
+    intent.validate()?;
+    let intent_text = intent_text(&intent);
     let task_id = Cid::of(intent_text.as_bytes());
     let parts = TaskParts {
         intent: &intent,
@@ -108,13 +110,6 @@ pub fn admit(
         rails,
         intent,
     })
-}
-
-/// Canonical JSON of an intent whose rules hold: what `cid_of` hashes, kept because the 402 shows it.
-fn canonical_text(intent: &TaskIntent) -> Result<String, NotAdmitted> {
-    intent.validate()?;
-    let value = serde_json::to_value(intent).map_err(|_| NotAdmitted::Encoding)?;
-    String::from_utf8(canonical::to_bytes(&value)).map_err(|_| NotAdmitted::Encoding)
 }
 
 /// Whether terms offered a while ago still hold under the policy of now (threat #55): a challenge forged with a

@@ -96,7 +96,4 @@ pub enum NotAdmitted {
     /// The intent has no terms.
     #[error("no terms follow")]
     Terms(#[from] DossierError),
-    /// The intent cannot be encoded: a bound of the format.
-    #[error("intent cannot be encoded")]
-    Encoding,
 }

@@ -1,16 +1,16 @@
-//! What runs all the time: the writer, the timer, and resumption at the start.
+//! What runs all the time: the writer and the timer.
 
 use std::time::Duration;
 
 use d402_core::Command;
 use tokio::sync::mpsc;
 
-use super::{Engine, EngineError, Submission, writer};
+use super::{Engine, EngineError, Submission, lock, writer};
 
-/// How often due tasks are looked for.
-const TICK: Duration = Duration::from_millis(50);
 /// Due tasks taken at once.
 const TICK_BATCH: u32 = 256;
+/// Batches before the timer looks up again, also when more are due.
+const TICK_BATCHES: usize = 16;
 /// A leased tick is somebody else's again after this time, ms.
 const TICK_LEASE_MS: u64 = 10_000;
 
@@ -25,23 +25,27 @@ impl Driver {
         Self { engine, commands }
     }
 
-    /// Resumes open tasks, then writes and ticks until the token is cancelled; commands already taken are
-    /// stored before it returns.
+    /// Writes and ticks until the token is cancelled, and meanwhile resumes open tasks; commands already taken
+    /// are stored before it returns.
     ///
     /// # Errors
     /// [`EngineError`] when open tasks cannot be read at the start.
     pub async fn run(self) -> Result<(), EngineError> {
         let engine = self.engine.clone();
         let writer = tokio::spawn(writer::run(self.engine.clone(), self.commands));
-        let resumed = engine.resume().await?;
-        tracing::info!(resumed, "engine runs");
-        let mut interval = tokio::time::interval(TICK);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let first = engine.open_page(None).await?;
+        let resuming = tokio::spawn({
+            let engine = engine.clone();
+            async move { engine.resume(first).await }
+        });
         loop {
             tokio::select! {
                 () = engine.shared.stop.cancelled() => break,
-                _ = interval.tick() => engine.tick_due().await,
+                () = tokio::time::sleep(engine.pause()) => engine.tick_all_due().await,
             }
+        }
+        if resuming.await.is_err() {
+            tracing::error!("resumption ended badly");
         }
         if writer.await.is_err() {
             tracing::error!("writer ended badly");
@@ -51,29 +55,20 @@ impl Driver {
 }
 
 impl Engine {
-    /// Loads open tasks and runs their outstanding effects.
-    async fn resume(&self) -> Result<usize, EngineError> {
-        let mut after = None;
-        let mut count = 0usize;
-        loop {
-            let page = self.shared.ports.store.open_tasks(after, 1_000).await?;
-            let Some(last) = page.last().copied() else {
-                return Ok(count);
-            };
-            for task_id in &page {
-                match self.cell(*task_id).await {
-                    Ok(Some(_)) => count = count.saturating_add(1),
-                    Ok(None) => {}
-                    // One damaged task must not keep the others from running.
-                    Err(error) => tracing::error!(%task_id, %error, "task cannot be resumed"),
-                }
+    fn pause(&self) -> Duration {
+        lock(&self.shared.wakes).pause(self.now_ms())
+    }
+
+    async fn tick_all_due(&self) {
+        for _ in 0..TICK_BATCHES {
+            if self.shared.stop.is_cancelled() || !self.tick_due().await {
+                return;
             }
-            after = Some(last);
         }
     }
 
-    /// Hands a tick to every task that is due and leased to this instance.
-    async fn tick_due(&self) {
+    /// Hands a tick to a batch of tasks that are due and leased to this instance; whether more may be due.
+    async fn tick_due(&self) -> bool {
         let now_ms = self.now_ms();
         let store = &self.shared.ports.store;
         let lease_until = now_ms.saturating_add(TICK_LEASE_MS);
@@ -89,12 +84,13 @@ impl Engine {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "due tasks are not known");
-                return;
+                return false;
             }
         };
         if due.is_empty() {
-            return;
+            return false;
         }
+        let full = due.len() >= usize::try_from(TICK_BATCH).unwrap_or(usize::MAX);
         let ticks = due
             .iter()
             .map(|task_id| self.submit(*task_id, Command::Tick));
@@ -107,5 +103,6 @@ impl Engine {
         if let Err(error) = store.release(&self.shared.config.instance, &due).await {
             tracing::warn!(%error, "ticks are not released, they run out by themselves");
         }
+        full
     }
 }

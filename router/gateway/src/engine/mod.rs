@@ -10,7 +10,9 @@ mod fresh;
 mod leases;
 mod money;
 mod requests;
+mod resume;
 mod validators;
+mod wakes;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +31,8 @@ use d402_settlement::market::Dossier;
 use d402_wire::RawDossier;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+
+use wakes::Wakes;
 
 /// Commands waiting for the writer.
 const QUEUE: usize = 8_192;
@@ -104,6 +108,8 @@ struct Shared {
     standings: Mutex<Standings>,
     watchers: Mutex<BTreeSet<(Cid, Watch)>>,
     effects: Arc<tokio::sync::Semaphore>,
+    resumption: Mutex<Resumption>,
+    wakes: Mutex<Wakes>,
     stop: CancellationToken,
 }
 
@@ -144,6 +150,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 pub use driver::Driver;
+pub use resume::Resumption;
 
 impl Engine {
     /// An engine and its driver: run the driver until the token is cancelled.
@@ -159,6 +166,8 @@ impl Engine {
                 standings: Mutex::new(Standings::default()),
                 watchers: Mutex::new(BTreeSet::new()),
                 effects: Arc::new(tokio::sync::Semaphore::new(MAX_EFFECTS)),
+                resumption: Mutex::new(Resumption::default()),
+                wakes: Mutex::new(Wakes::default()),
                 stop,
             }),
         };
@@ -362,6 +371,11 @@ impl Engine {
             return Ok(Some(Arc::clone(cell)));
         }
         let records = self.shared.ports.store.journal(task_id).await?;
+        self.load(task_id, &records)
+    }
+
+    /// Replays a journal, remembers the task and runs its outstanding effects; `None` when there are no records.
+    fn load(&self, task_id: Cid, records: &[Vec<u8>]) -> Result<Option<Arc<Cell>>, EngineError> {
         if records.is_empty() {
             return Ok(None);
         }

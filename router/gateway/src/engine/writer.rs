@@ -166,6 +166,9 @@ impl Engine {
             }
             return;
         }
+        if let Some(wake_at_ms) = draft.task.wake_at_ms() {
+            lock(&self.shared.wakes).note(wake_at_ms, self.now_ms());
+        }
         let next_seq = draft.base.next_seq.saturating_add(draft.steps);
         *lock(&draft.cell.state) = Loaded {
             task: Arc::new(draft.task),

@@ -243,7 +243,6 @@ fn not_admitted(refusal: &NotAdmitted) -> Problem {
         NotAdmitted::Deadline { got, max } => unprocessable("deadline", "Deadline out of bounds", "The deadline is further out than this gateway goes.").with("got", *got).with("max", *max),
         NotAdmitted::AsyncRefused => unprocessable("async-refused", "No asynchronous tasks", "Leave sync out or send true."),
         NotAdmitted::Intent(rule) => unprocessable("invalid-task", "Invalid task", "The fields do not make a valid intent.").with("rule", rule.to_string()),
-        NotAdmitted::Encoding => unprocessable("invalid-task", "Invalid task", "The fields do not make a valid intent."),
         NotAdmitted::Terms(rule) => unprocessable("no-terms", "No terms", "No settleable terms follow from this request.").with("rule", rule.to_string()),
     }
 }
