@@ -1,44 +1,57 @@
 //! SIGKILL of a gateway at any time loses nothing and doubles nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use d402_rails::simulated::BuyerAccount;
 use d402_tests::{GatewayPlan, Market, Order, Plan, Random, now_ms, private_database, wishes};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-/// Tasks bought at the same time.
-const TASKS: u64 = 20;
-/// Kills while they run.
-const KILLS: u32 = 5;
-/// Work time of each task, ms.
-const DEADLINE_MS: u64 = 30_000;
+/// Tasks bought in all, per database.
+const TASKS: u64 = 200;
+/// Tasks on their way at the same time: enough that every kill hits some of them, each in another phase.
+const AT_ONCE: usize = 12;
+/// Kills while they run, at most.
+const KILLS: u32 = 80;
+/// Work time of each task, ms: what several kills cost, on a busy machine.
+const DEADLINE_MS: u64 = 60_000;
 /// How long a task may take to its end: its deadline, the decision after it, a busy machine.
 const END: Duration = Duration::from_secs(150);
 
 /// Buys one task from whichever gateway answers, whatever it takes; how it ended.
-async fn buy(order: Order) -> (Order, Value) {
+async fn buy(
+    origins: Vec<String>,
+    buyer: Arc<BuyerAccount>,
+    seed: u64,
+    places: Arc<Semaphore>,
+) -> (Order, Value) {
+    let _place = places.acquire_owned().await.unwrap();
+    let wishes = wishes(&buyer, seed, DEADLINE_MS);
+    let order = Order::prepare(&origins, &buyer, wishes).await;
     order.send_until_taken().await;
     let end = order.end(END).await;
     (order, end)
 }
 
-async fn orders(market: &Market) -> Vec<Order> {
-    let mut orders = Vec::new();
+fn start_buying(market: &Market) -> JoinSet<(Order, Value)> {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut buying = JoinSet::new();
     for seed in 0..TASKS {
         // Every second buyer prefers the other gateway, where there is one.
         let mut origins = market.origins().to_vec();
         let by = usize::try_from(seed).unwrap() % origins.len();
         origins.rotate_left(by);
-        orders.push(
-            Order::prepare(
-                &origins,
-                &market.buyer,
-                wishes(&market.buyer, seed, DEADLINE_MS),
-            )
-            .await,
-        );
+        buying.spawn(buy(
+            origins,
+            Arc::clone(&market.buyer),
+            seed,
+            Arc::clone(&places),
+        ));
     }
-    orders
+    buying
 }
 
 /// Every task has one end, and the chain shows one payment and one settlement for it.
@@ -86,26 +99,26 @@ async fn survive(name: &str, gateways: GatewayPlan) {
     })
     .await;
     let started = now_ms();
-    let mut buying = JoinSet::new();
-    for order in orders(&market).await {
-        buying.spawn(buy(order));
-    }
+    let mut buying = start_buying(&market);
     let mut ended = Vec::new();
     let mut kills = 0;
+    let mut pause = || Instant::now() + Duration::from_millis(random.within(300, 4_000));
+    let mut next_kill = pause();
     while !buying.is_empty() {
-        let pause = Duration::from_millis(random.within(50, 1_500));
-        let killing = kills < KILLS;
         tokio::select! {
             Some(done) = buying.join_next() => ended.push(done.unwrap()),
-            () = tokio::time::sleep(pause), if killing => {
+            () = tokio::time::sleep_until(next_kill), if kills < KILLS => {
                 market.kill_gateway(0);
                 market.restart_gateway(0).await;
                 kills += 1;
+                next_kill = pause();
             }
         }
     }
-    eprintln!("{name}: {kills} kills, {} ms", now_ms() - started);
-    assert!(kills > 1, "the tasks were over before anything was killed");
+    let took = now_ms() - started;
+    eprintln!("{name}: {} tasks, {kills} kills, {took} ms", ended.len());
+    assert_eq!(ended.len() as u64, TASKS, "every task has one end");
+    assert!(kills > 10, "the tasks were over before much was killed");
     check_books(&market, &ended).await;
 }
 

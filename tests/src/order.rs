@@ -141,6 +141,12 @@ impl Order {
         other
     }
 
+    /// The buyer's own name of the purchase.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
     fn sign(&mut self, account: &BuyerAccount) {
         let mut nonce = [0u8; 32];
         getrandom::fill(&mut nonce).expect("randomness");

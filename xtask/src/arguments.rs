@@ -106,7 +106,7 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
         }
         Command::Bench { name, flags } => bench::run(&Workspace::find()?, &name, &flags).map(done),
         Command::Demo { flags } => demo::run(&Workspace::find()?, &flags),
-        Command::Api { url } => api::run(&Context::new(Workspace::find()?)?, &url).map(done),
+        Command::Api { url } => api::run(&Context::new(Workspace::find()?)?, &url, None).map(done),
         Command::Postgres { command } => with_cluster(&command),
         Command::PostgresGuard => postgres::guard().map(done),
     }

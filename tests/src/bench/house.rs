@@ -61,6 +61,8 @@ impl House {
         let config = EngineConfig {
             key: cast.actors.gateway.clone(),
             instance: "bench".to_owned(),
+            // Everybody is at one address here.
+            distinct_subnets: false,
         };
         let stop = CancellationToken::new();
         let (engine, driver) = Engine::new(config, ports, stop.clone());

@@ -236,7 +236,12 @@ fn left_behind(cast: &Cast, order: &Ordered, now_ms: u64) -> (NewTask, Vec<Step>
     step(&mut task, Command::DepositFunded { at_ms: now_ms }, now_ms);
     let until_ms = dossier.intent().deadline_ms.get();
     let bid = bid_of(&cast.bid(task_id, dossier.terms_hash(), until_ms));
-    step(&mut task, Command::BidPlaced { bid, penalty: 0 }, now_ms);
+    let placed = Command::BidPlaced {
+        bid,
+        penalty: 0,
+        distinct_subnet: false,
+    };
+    step(&mut task, placed, now_ms);
     let leased_ms = now_ms + BID_WINDOW_MS;
     step(&mut task, Command::Tick, leased_ms);
     let lease = task.lease_sets()[0].slots[0].lease.clone();

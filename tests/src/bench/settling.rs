@@ -208,6 +208,7 @@ fn foresee(cast: &Cast, order: &Ordered, now_ms: u64) -> (Vec<u8>, super::cast::
     let bid = Command::BidPlaced {
         bid: bid_of(&sent),
         penalty: 0,
+        distinct_subnet: false,
     };
     apply(bid, now_ms);
     apply(Command::Tick, now_ms + BID_WINDOW_MS);

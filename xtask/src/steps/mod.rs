@@ -67,6 +67,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doc", about: "documentation, with warnings as errors", run: checks::doc },
     Step { name: "vectors", about: "golden vectors are current and read twice", run: checks::vectors },
     Step { name: "typescript", about: "the second implementation agrees", run: suites::typescript },
+    Step { name: "api", about: "property-based requests against a real gateway", run: suites::api },
     Step { name: "e2e", about: "journeys and attacks on real nodes", run: suites::e2e },
 ];
 

@@ -7,8 +7,8 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use super::{Context, checks::locked};
 use crate::{
-    failure::Failure, metadata::cargo, postgres::URL_VARIABLE, process::Call, tools,
-    tools::Verifier,
+    api, failure::Failure, market::Market, metadata::cargo, postgres::URL_VARIABLE, process::Call,
+    tools, tools::Verifier,
 };
 
 /// Names the folder with the built programs for tests that start real nodes.
@@ -30,6 +30,14 @@ pub(super) fn test(context: &Context) -> Result<(), Failure> {
 pub(super) fn e2e(context: &Context) -> Result<(), Failure> {
     build(context)?;
     nextest(context, "package(d402-tests)")
+}
+
+/// Starts a market of its own and lets the tester send it what its OpenAPI document allows and forbids.
+pub(super) fn api(context: &Context) -> Result<(), Failure> {
+    build(context)?;
+    let programs = context.metadata.target_directory.join("debug");
+    let market = Market::start(&programs, PROGRAMS_VARIABLE)?;
+    api::run(context, market.url(), Some(market.told()))
 }
 
 fn nextest(context: &Context, filter: &str) -> Result<(), Failure> {

@@ -39,8 +39,22 @@ fn parse(body: &[u8]) -> Result<Ask, HttpError> {
     let Ok(value) = strict::parse_value(body, MAX_BODY_BYTES) else {
         return Err(malformed);
     };
+    // The decoder would also take lists where objects belong.
+    let objects = [
+        "",
+        "/paymentPayload",
+        "/paymentPayload/accepted",
+        "/paymentPayload/payload",
+        "/paymentRequirements",
+    ];
+    if !objects
+        .iter()
+        .all(|place| value.pointer(place).is_some_and(Value::is_object))
+    {
+        return Err(malformed);
+    }
     match serde_json::from_value::<Ask>(value) {
-        Ok(ask) if ask.x402_version == 2 && ask.payment_requirements.is_object() => Ok(ask),
+        Ok(ask) if ask.x402_version == 2 && ask.payment_payload.x402_version == 2 => Ok(ask),
         Ok(_) | Err(_) => Err(malformed),
     }
 }
@@ -158,7 +172,7 @@ pub(super) async fn settle(
     if matches!(task.ending(), Some(Ending::Unfunded)) {
         return Ok(failure("payment_never_settled"));
     }
-    let mut response = settlement_response(&task);
+    let mut response = settlement_response(&state, &task).await;
     if !funded(&task)
         && let Some(members) = response.as_object_mut()
     {

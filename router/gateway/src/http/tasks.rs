@@ -4,7 +4,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use d402_core::admission::{Draw, TaskRequest, admit};
-use d402_objects::{Cid, Hex32, Nonce16, Value, strict};
+use d402_objects::{Cid, Hex32, Nonce16, Value, canonical, strict};
+use serde::Deserialize as _;
 use sha2::{Digest, Sha256};
 
 use super::challenge::{Bound, Face, Frame, sorted_query, write};
@@ -61,17 +62,31 @@ pub(super) async fn create(
 fn parse(body: &[u8]) -> Result<TaskRequest, HttpError> {
     let value = strict::parse_value(body, MAX_BODY_BYTES).map_err(|error| match error {
         strict::StrictError::Syntax { line, column } => HttpError::Body { line, column },
-        strict::StrictError::TooLarge { .. } => HttpError::TooLarge,
+        strict::StrictError::TooLarge { .. } => HttpError::TooLarge {
+            max: MAX_BODY_BYTES,
+        },
         strict::StrictError::TooDeep { .. }
         | strict::StrictError::DuplicateKey
         | strict::StrictError::UnsafeInteger
         | strict::StrictError::NegativeZero
         | strict::StrictError::Float => HttpError::Body { line: 0, column: 0 },
     })?;
-    serde_json::from_value(value).map_err(|e| HttpError::Body {
-        line: e.line(),
-        column: e.column(),
-    })
+    // The decoder would also take lists where objects belong.
+    let object = |place: &str| {
+        value
+            .pointer(place)
+            .is_none_or(|at| at.is_object() || at.is_null())
+    };
+    if !value.is_object() || !object("/validation") {
+        return Err(HttpError::Body { line: 0, column: 0 });
+    }
+    TaskRequest::deserialize(&value)
+        // `7.0` and `7e0` are integers too; the canonical form writes them as such.
+        .or_else(|_| serde_json::from_slice(&canonical::to_bytes(&value)))
+        .map_err(|e| HttpError::Body {
+            line: e.line(),
+            column: e.column(),
+        })
 }
 
 /// Answers with a fresh 402. Writes nothing, signs nothing.

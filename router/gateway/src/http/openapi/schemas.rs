@@ -9,9 +9,18 @@ fn object(required: &[&str], properties: &Value) -> Value {
     json!({"type": "object", "required": required, "properties": properties})
 }
 
-pub(super) fn schemas() -> Value {
+/// Other members may be there, as strict JSON.
+fn open(mut object: Value) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.insert("additionalProperties".to_owned(), reference("Json"));
+    }
+    object
+}
+
+/// `default_capability`: whether a request that names no capability gets the gateway's own.
+pub(super) fn schemas(default_capability: bool) -> Value {
     let mut all = serde_json::Map::new();
-    for part in [words(), request(), answers(), x402()] {
+    for part in [words(), request(default_capability), answers(), x402()] {
         if let Value::Object(part) = part {
             all.extend(part);
         }
@@ -22,11 +31,19 @@ pub(super) fn schemas() -> Value {
 fn words() -> Value {
     json!({
         "Any": {"type": "object"},
-        "Cid": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
-        "Hex32": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        // What the strict decoder takes: no number outside what a double holds exactly.
+        "Json": {"anyOf": [
+            {"type": ["null", "boolean", "string"]},
+            {"type": "number", "minimum": -9_007_199_254_740_991_i64, "maximum": 9_007_199_254_740_991_i64},
+            {"type": "array", "items": reference("Json")},
+            {"type": "object", "additionalProperties": reference("Json")},
+        ]},
+        "JsonObject": {"type": "object", "additionalProperties": reference("Json")},
+        "Cid": {"type": "string", "format": "d402-cid", "pattern": "^sha256:[0-9a-f]{64}$"},
+        "Hex32": {"type": "string", "format": "d402-hex32", "pattern": "^[0-9a-f]{64}$"},
         "Amount": {"type": "string", "pattern": "^(0|[1-9][0-9]{0,28})$"},
         "Namespace": {"type": "string", "pattern": "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$", "maxLength": 64},
-        "PaymentName": {"type": "string", "pattern": "^[A-Za-z0-9_-]{16,128}$"},
+        "PaymentName": {"type": "string", "format": "d402-payment-name", "pattern": "^[A-Za-z0-9_-]{16,128}$"},
         "Mode": {"enum": ["single", "race", "quorum"]},
         "Status": {"enum": ["pending", "accepted", "rejected", "refunded", "unfunded", "settledElsewhere"]},
         "Envelope": object(&["payload", "payloadType", "signer", "signature"], &json!({
@@ -43,7 +60,20 @@ fn words() -> Value {
     })
 }
 
-fn request() -> Value {
+fn request(default_capability: bool) -> Value {
+    let mut schemas = requests();
+    if !default_capability
+        && let Some(request) = schemas
+            .get_mut("TaskRequest")
+            .and_then(Value::as_object_mut)
+    {
+        let named = json!([{"required": ["capabilityId"]}, {"required": ["manifestCid"]}]);
+        request.insert("anyOf".to_owned(), named);
+    }
+    schemas
+}
+
+fn requests() -> Value {
     json!({
         "TaskRequest": {
             "type": "object",
@@ -52,7 +82,7 @@ fn request() -> Value {
             "properties": {
                 "capabilityId": {"type": "string", "pattern": "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*@[A-Za-z0-9._-]{1,32}$", "maxLength": 160},
                 "manifestCid": reference("Cid"),
-                "input": {"description": "Fits the capability's inputSchema"},
+                "input": {"description": "Fits the capability's inputSchema", "$ref": "#/components/schemas/Json"},
                 "mode": reference("Mode"),
                 "fanout": {"type": "integer", "minimum": 1, "maximum": 8},
                 "quorum": {"type": "integer", "minimum": 1, "maximum": 8},
@@ -80,13 +110,13 @@ fn request() -> Value {
                 "sync": {"type": "boolean"},
             },
         },
-        "FacilitatorRequest": object(&["x402Version", "paymentPayload", "paymentRequirements"], &json!({
+        "FacilitatorRequest": open(object(&["x402Version", "paymentPayload", "paymentRequirements"], &json!({
             "x402Version": {"const": 2},
-            "paymentPayload": object(&["x402Version", "accepted", "payload"], &json!({
-                "x402Version": {"const": 2}, "accepted": {"type": "object"}, "payload": {"type": "object"},
-            })),
-            "paymentRequirements": {"type": "object"},
-        })),
+            "paymentPayload": open(object(&["x402Version", "accepted", "payload"], &json!({
+                "x402Version": {"const": 2}, "accepted": reference("JsonObject"), "payload": reference("JsonObject"),
+            }))),
+            "paymentRequirements": reference("JsonObject"),
+        }))),
     })
 }
 
@@ -133,6 +163,7 @@ fn answers() -> Value {
         })),
         "Discovery": object(&["d402GatewayVersion", "nodeId", "roles", "protocol", "endpoints", "capabilities", "payment"], &json!({
             "d402GatewayVersion": {"const": 1}, "nodeId": {"type": "string"}, "roles": {"type": "array"},
+            "endpoints": {"type": "object", "additionalProperties": {"type": "string", "format": "uri-template"}},
         })),
         "Health": object(&["ok", "nodeId", "policy"], &json!({"ok": {"type": "boolean"}, "policy": {"type": "object"}})),
     })
