@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use d402_tests::{Market, Order, Plan, wishes};
-use d402_wire::simchain::{Fault, Rpc};
+use d402_tests::{Market, Order, Plan, now_ms, wishes};
+use d402_wire::simchain::Fault;
 use serde_json::Value;
 
 /// How long a task may take that nothing holds up, on a busy machine.
@@ -60,7 +60,7 @@ async fn threat_37_an_answer_of_the_chain_that_is_lost_or_lies_never_makes_a_sec
 }
 
 #[tokio::test]
-async fn a_double_and_a_short_deposit_come_back_with_the_receipt_and_a_late_one_by_sweep() {
+async fn a_double_and_a_short_deposit_come_back_with_the_receipt() {
     let market = Market::start(Plan::default()).await;
 
     market.chain.arm(Fault::DoubleDeposit, 1).await;
@@ -79,22 +79,28 @@ async fn a_double_and_a_short_deposit_come_back_with_the_receipt_and_a_late_one_
     );
     let refunded = check_settled(&market, &order, budget - 1).await;
     assert_eq!(refunded + paid_out(&task), budget - 1, "short: {task}");
+}
 
-    // The chain's clock jumps past fundBy and stays there, so this one comes last. Validators whose clock
-    // disagrees with the chain's sign nothing: the money waits for refundAfter, and then needs nobody.
+#[tokio::test]
+async fn a_late_deposit_comes_back_by_an_early_rejected_receipt_long_before_the_deadline() {
+    let market = Market::start(Plan::default()).await;
     market.chain.arm(Fault::LateDeposit, 1).await;
-    let wishes = wishes(&market.buyer, 22, 60_000);
-    let order = Order::prepare(market.origins(), &market.buyer, wishes).await;
-    order.send_until_taken().await;
-    let task = order.reaches(&["collecting", "proposing"], END).await;
+    let deadline_ms = 300_000;
+    let started = now_ms();
+    let (order, task) = buy(&market, 22, deadline_ms).await;
+    let budget = u128::from(order.units);
+    assert_eq!(task["status"], "rejected", "{task}");
     let leases = task["leases"].as_array().unwrap();
     assert!(leases.is_empty(), "nobody works for a late deposit: {task}");
-    let advance = Rpc::AdvanceClock { seconds: 2_000 };
-    market.chain.execute(&advance).await;
-    let terms = task["terms"].as_str().unwrap().to_owned();
-    market.chain.execute(&Rpc::Sweep { terms }).await;
-    let books = market.chain.books().await;
-    assert_eq!(books.settlements(order.terms_hash), 0);
-    assert_eq!(books.sweeps(order.terms_hash), 1);
-    assert_eq!(books.paid(order.pay_to, order.payer), [budget]);
+    let took = now_ms() - started;
+    assert!(
+        took < deadline_ms / 2,
+        "early, not at the deadline: {took} ms"
+    );
+    let refunded = check_settled(&market, &order, budget).await;
+    assert_eq!(refunded, budget, "all of it: {task}");
+    assert_eq!(market.chain.books().await.sweeps(order.terms_hash), 0);
+    // The task after it is sold and paid as ever.
+    let (_, next) = buy(&market, 23, 30_000).await;
+    assert_eq!(next["status"], "accepted", "{next}");
 }

@@ -1,6 +1,7 @@
 //! A whole market on loopback: simulated chain with faults, bootstrap, validators, workers, gateways.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use d402_node::buyer::GatewayClient;
@@ -78,7 +79,7 @@ pub struct Market {
     /// Chain truth.
     pub chain: Chain,
     /// Who buys.
-    pub buyer: BuyerAccount,
+    pub buyer: Arc<BuyerAccount>,
     home: Option<tempfile::TempDir>,
 }
 
@@ -127,7 +128,7 @@ impl Market {
             others: vec![bootstrap, simchain],
             origins: Vec::new(),
             chain: Chain::new(&rpc),
-            buyer: account_key("buyer"),
+            buyer: Arc::new(account_key("buyer")),
             home: Some(home),
         };
         for node in market.validators.iter_mut().chain(&mut market.workers) {
@@ -273,6 +274,8 @@ impl Base<'_> {
                 "gateway-fee-payees": { NETWORK: account_of("gateway").to_string() },
                 "validator-set-size": 4,
                 "validator-threshold": 3,
+                // All of them are on loopback.
+                "distinct-subnets": false,
             }))
             .expect("a policy");
             Node::start(&label, config)

@@ -10,7 +10,9 @@ pub mod codec;
 pub mod dossier;
 pub mod peer;
 pub mod simchain;
+pub mod watch;
 
 pub use codec::{Blob, CodecError, RawEnvelope, decode, encode};
 pub use dossier::{RawDossier, RawDossierError};
 pub use peer::{NodeAddress, Refusal, Request, Response};
+pub use watch::watch_message;

@@ -3,7 +3,7 @@
 //! Actors talk directly (spec §5): worker ↔ all n validators, validators among each other. The gateway
 //! relays nothing that decides who is paid.
 
-use d402_objects::{Cid, Hex32, IndexedSignature, SignedReceipt};
+use d402_objects::{Cid, Hex32, IndexedSignature, SignatureBytes, SignedReceipt};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Blob, RawEnvelope};
@@ -69,6 +69,10 @@ pub enum Request {
     OpenTask {
         /// Task and input.
         dossier: Box<RawDossier>,
+        /// From a node of the gateway: its key's signature over [`watch_message`](crate::watch_message) for
+        /// that node, so that it hears verdicts whoever else opened the task before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gateway: Option<SignatureBytes>,
     },
     /// Worker → validator (spec §5.2).
     Commit {

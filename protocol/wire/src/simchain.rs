@@ -200,7 +200,7 @@ pub enum Rpc {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fault {
-    /// A payment takes effect only after `fundBy` (the clock moves first).
+    /// A payment takes effect with a chain time after `fundBy`; the clock of everybody else stays.
     LateDeposit,
     /// The transaction happens, its answer is lost.
     LostAnswer,

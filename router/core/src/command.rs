@@ -34,6 +34,9 @@ pub enum Command {
         bid: Signed<Bid>,
         /// Local standing of the worker at that moment, 0 = spotless (see `standing`).
         penalty: u32,
+        /// Whether the policy of that moment wants it in another network than the rest of its lease set.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        distinct_subnet: bool,
     },
     /// A worker took its lease.
     LeaseAccepted {

@@ -412,6 +412,11 @@ pub trait Rail: Send + Sync + 'static {
     fn sweep_body(&self, terms: &[u8]) -> Vec<u8>;
     /// What became of a payment into `terms`.
     async fn deposit(&self, terms: &[u8], payment_id: Hex32) -> Result<Deposit, RailError>;
+    /// Id of the chain transaction that made a payment, as its explorers write it; `None` until it is known,
+    /// and on rails that cannot say.
+    async fn transaction(&self, _payment_id: Hex32) -> Result<Option<String>, RailError> {
+        Ok(None)
+    }
     /// State of the vault of `terms`.
     async fn vault(&self, terms: &[u8]) -> Result<VaultState, RailError>;
     /// Chain clock, ms.

@@ -82,6 +82,12 @@ pub struct GatewaySection {
     /// Acceptance policy.
     #[serde(default)]
     pub policy: d402_gateway::http::Policy,
+    /// Bounds of the HTTP boundary.
+    #[serde(default)]
+    pub limits: d402_gateway::http::Limits,
+    /// Web pages that may call.
+    #[serde(default)]
+    pub cors: d402_gateway::http::Cors,
 }
 
 /// Worker settings.
@@ -175,6 +181,12 @@ pub enum ConfigError {
         /// What it holds.
         got: String,
     },
+    /// A bound that cannot work.
+    #[error("section [gateway.limits]")]
+    Limits(#[from] d402_gateway::http::BadLimit),
+    /// An origin no browser sends.
+    #[error("section [gateway.cors]")]
+    Cors(#[from] d402_gateway::http::BadOrigin),
     /// A role misses a setting.
     #[error("role {role} needs {field}")]
     Missing {

@@ -2,6 +2,7 @@
 //! names of what it bought as a line of JSON, and ends everything when standard input ends. So it also ends when whoever started it is interrupted or killed.
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a broken expectation here is a failed test"
 )]
 

@@ -226,14 +226,17 @@ impl Case {
 
     async fn admit_set(&mut self, set: Vec<Signed<Lease>>) -> Result<(), Refusal> {
         let objects: Vec<_> = set.iter().map(|l| (l.cid(), l.to_bytes())).collect();
-        if objects.iter().all(|(cid, _)| self.evidence.contains(cid)) {
-            return Ok(());
+        let held = objects.iter().all(|(cid, _)| self.evidence.contains(cid));
+        if !held {
+            self.evidence.insert_leases(set).map_err(|fault| {
+                tracing::info!(task = %self.dossier.task_id(), %fault, "lease set refused");
+                refusal_of(&fault)
+            })?;
         }
-        self.evidence.insert_leases(set).map_err(|fault| {
-            tracing::info!(task = %self.dossier.task_id(), %fault, "lease set refused");
-            refusal_of(&fault)
-        })?;
         for (cid, bytes) in objects {
+            if held && !self.unstored.contains(&cid) {
+                continue;
+            }
             self.store(cid, &bytes).await?;
         }
         Ok(())

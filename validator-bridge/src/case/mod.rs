@@ -17,7 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use d402_objects::{Cid, Ed25519Id, Hex32, Signed, SignedReceipt, UnixMs};
+use d402_objects::{Cid, Ed25519Id, Hex32, SignatureBytes, Signed, SignedReceipt, UnixMs};
 use d402_settlement::UnixSeconds;
 use d402_settlement::market::{
     Decided, DepositFact, Dossier, Evidence, EvidenceObject, Facts, NotAdmitted, SignatureBook,
@@ -35,8 +35,10 @@ pub use proposal::Proposal;
 pub use reveal::{RevealPapers, Revealed};
 pub use signing::Allowed;
 
-/// Most nodes told about receipts of a task without being a validator or worker of it.
+/// Most nodes told about receipts of a task without being a validator, a worker or the gateway of it.
 const MAX_WATCHERS: usize = 4;
+/// Most nodes of its gateway; the newest ones, because an instance that died leaves its place behind.
+const MAX_GATEWAY_NODES: usize = 4;
 /// Clocks further apart than this mean that either cannot be trusted (threat #35), ms.
 const MAX_DRIFT_MS: u64 = 60_000;
 
@@ -71,8 +73,12 @@ pub struct Case {
     evidence: Evidence,
     /// Set once the chain showed the budget in time; never unlearned.
     funded: bool,
-    /// Nodes that gave us the task: the gateway, or a worker it tried to hide it from.
+    /// Nodes of the gateway, each by its key's word.
+    gateway_nodes: Vec<NodeAddress>,
+    /// Other nodes that gave us the task: workers the gateway tried to hide it from, or anybody.
     watchers: Vec<NodeAddress>,
+    /// Evidence that is held and could not be stored: to be stored before it is answered for.
+    unstored: BTreeSet<Cid>,
     /// Nodes workers wrote from, by worker key.
     workers: BTreeMap<Ed25519Id, NodeAddress>,
     /// Claims being judged or judged by us.
@@ -92,7 +98,9 @@ impl Case {
             dossier,
             evidence,
             funded: false,
+            gateway_nodes: Vec::new(),
             watchers: Vec::new(),
+            unstored: BTreeSet::new(),
             workers: BTreeMap::new(),
             judged: BTreeSet::new(),
             agreed: BTreeMap::new(),
@@ -117,15 +125,34 @@ impl Case {
         self.signed.receipts()
     }
 
-    /// Remembers who gave us the task.
-    pub fn watch(&mut self, from: &str) {
-        let known = self.watchers.iter().any(|w| w.node_id == from);
-        if !known && self.watchers.len() < MAX_WATCHERS {
-            self.watchers.push(NodeAddress {
-                node_id: from.to_owned(),
-                addresses: Vec::new(),
-            });
+    /// Remembers who gave us the task. With the word of the gateway's key for this very node it is the
+    /// gateway: whoever came before cannot keep it from hearing verdicts.
+    pub fn watch(&mut self, from: &str, gateway: Option<&SignatureBytes>) {
+        let node = || NodeAddress {
+            node_id: from.to_owned(),
+            addresses: Vec::new(),
+        };
+        let known = |nodes: &[NodeAddress]| nodes.iter().any(|w| w.node_id == from);
+        if known(&self.gateway_nodes) {
+            return;
         }
+        if gateway.is_some_and(|signature| self.is_gateway(from, signature)) {
+            self.watchers.retain(|watcher| watcher.node_id != from);
+            if self.gateway_nodes.len() >= MAX_GATEWAY_NODES {
+                self.gateway_nodes.remove(0);
+            }
+            self.gateway_nodes.push(node());
+        } else if !known(&self.watchers) && self.watchers.len() < MAX_WATCHERS {
+            self.watchers.push(node());
+        }
+    }
+
+    fn is_gateway(&self, from: &str, signature: &SignatureBytes) -> bool {
+        let message = d402_wire::watch_message(&self.dossier.task_id(), from);
+        signature.to_array().is_ok_and(|signature| {
+            let gateway = self.dossier.intent().gateway;
+            gateway.verify(&message, &signature).is_ok()
+        })
     }
 
     fn me(&self) -> Ed25519Id {
@@ -148,9 +175,10 @@ impl Case {
             .collect()
     }
 
-    /// Everybody a judgement concerns: validators, watchers and the claim's worker.
+    /// Everybody a judgement concerns: validators, the gateway, watchers and the claim's worker.
     fn concerned(&self, worker: &Ed25519Id) -> Vec<NodeAddress> {
         let mut all = self.peers();
+        all.extend(self.gateway_nodes.iter().cloned());
         all.extend(self.watchers.iter().cloned());
         all.extend(self.workers.get(worker).cloned());
         all
@@ -159,25 +187,33 @@ impl Case {
     /// Admits an object and stores it. What was known before is fine.
     async fn admit(&mut self, object: EvidenceObject) -> Result<(), Refusal> {
         let cid = object.cid();
-        if self.evidence.contains(&cid) {
+        let held = self.evidence.contains(&cid);
+        if held && !self.unstored.contains(&cid) {
             return Ok(());
         }
         let bytes = d402_objects::canonical::to_bytes(&object.to_value());
-        self.evidence
-            .insert(object)
-            .map_err(|fault| refusal_of(&fault))?;
+        if !held {
+            self.evidence
+                .insert(object)
+                .map_err(|fault| refusal_of(&fault))?;
+        }
         self.store(cid, &bytes).await
     }
 
-    async fn store(&self, cid: Cid, bytes: &[u8]) -> Result<(), Refusal> {
-        self.tools
-            .store
-            .put_object(self.dossier.task_id(), cid, bytes)
-            .await
-            .map_err(|error| {
-                tracing::error!(task = %self.dossier.task_id(), %error, "evidence is not stored");
-                Refusal::Busy
-            })
+    /// Stores evidence that was admitted. Until that succeeds the object is not answered for.
+    async fn store(&mut self, cid: Cid, bytes: &[u8]) -> Result<(), Refusal> {
+        let task_id = self.dossier.task_id();
+        match self.tools.store.put_object(task_id, cid, bytes).await {
+            Ok(()) => {
+                self.unstored.remove(&cid);
+                Ok(())
+            }
+            Err(error) => {
+                self.unstored.insert(cid);
+                tracing::error!(task = %task_id, object = %cid, %error, "evidence is not stored");
+                Err(Refusal::Busy)
+            }
+        }
     }
 
     /// What this validator knows from outside the evidence. `Busy` when the chain does not answer: a lease

@@ -10,6 +10,9 @@
 mod schema;
 mod sqlite;
 
+#[cfg(test)]
+mod tests;
+
 pub use sqlite::SqliteJournal;
 
 use async_trait::async_trait;
@@ -110,6 +113,14 @@ pub enum JournalError {
     /// Locked, full, or gone. Nothing was recorded.
     #[error("journal is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The task holds as much as one task may; what it holds stays. Never reached by admitted evidence.
+    #[error("task {task_id} holds {max} objects already, this one is not stored")]
+    Full {
+        /// The task.
+        task_id: Cid,
+        /// Most objects of one task.
+        max: u32,
+    },
     /// What is recorded contradicts its own rules.
     #[error("journal is broken: {what}")]
     Broken {
@@ -152,7 +163,7 @@ pub trait CaseStore: Send + Sync + 'static {
     ) -> Result<(), JournalError>;
     /// The dossier of a task.
     async fn dossier(&self, task_id: Cid) -> Result<Option<Vec<u8>>, JournalError>;
-    /// Stores a signed object under its task; twice is a no-op.
+    /// Stores a signed object under its task; twice is a no-op. [`JournalError::Full`] when it was not stored.
     async fn put_object(&self, task_id: Cid, cid: Cid, bytes: &[u8]) -> Result<(), JournalError>;
     /// Objects of a task, in order of arrival.
     async fn objects(&self, task_id: Cid) -> Result<Vec<Vec<u8>>, JournalError>;

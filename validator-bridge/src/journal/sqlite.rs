@@ -19,13 +19,15 @@ use super::{
 
 /// Longest wait for the file lock or a connection.
 const BUSY: Duration = Duration::from_secs(5);
-/// Most objects kept per task.
-const MAX_OBJECTS_PER_TASK: i64 = 4_096;
+/// Most objects kept per task: more than the slots of [`Evidence`](d402_settlement::market::Evidence) hold in
+/// the worst case (64 leases and accepts, 128 commits and claims, 2 acks of 16 validators per lease, 3 verdicts
+/// of 16 validators per claim, one notice), so that evidence that was admitted is always stored.
+pub(super) const MAX_OBJECTS_PER_TASK: u32 = 8_704;
 
 /// The journal file of one validator.
 #[derive(Clone, Debug)]
 pub struct SqliteJournal {
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
 }
 
 impl From<sqlx::Error> for JournalError {
@@ -270,17 +272,30 @@ impl CaseStore for SqliteJournal {
     }
 
     async fn put_object(&self, task_id: Cid, cid: Cid, bytes: &[u8]) -> Result<(), JournalError> {
-        sqlx::query(
+        let done = sqlx::query(
             "INSERT INTO object (task_id, cid, bytes) SELECT ?1, ?2, ?3
              WHERE (SELECT count(*) FROM object WHERE task_id = ?1) < ?4 ON CONFLICT DO NOTHING",
         )
         .bind(task_id.as_bytes().to_vec())
         .bind(cid.as_bytes().to_vec())
         .bind(bytes.to_vec())
-        .bind(MAX_OBJECTS_PER_TASK)
+        .bind(i64::from(MAX_OBJECTS_PER_TASK))
         .execute(&self.pool)
         .await?;
-        Ok(())
+        if done.rows_affected() > 0 {
+            return Ok(());
+        }
+        // Nothing was written: it is there already, or there is no place for it.
+        let known: Option<i64> =
+            sqlx::query_scalar("SELECT seq FROM object WHERE task_id = ? AND cid = ?")
+                .bind(task_id.as_bytes().to_vec())
+                .bind(cid.as_bytes().to_vec())
+                .fetch_optional(&self.pool)
+                .await?;
+        known.map(|_| ()).ok_or(JournalError::Full {
+            task_id,
+            max: MAX_OBJECTS_PER_TASK,
+        })
     }
 
     async fn objects(&self, task_id: Cid) -> Result<Vec<Vec<u8>>, JournalError> {

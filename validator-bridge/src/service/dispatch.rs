@@ -1,6 +1,8 @@
 //! One request, one method of the case, one response.
 
-use d402_objects::{Cid, CommitAck, Hex32, NoMoreLeases, Signed, ValidationReceipt};
+use d402_objects::{
+    Cid, CommitAck, Hex32, NoMoreLeases, SignatureBytes, Signed, ValidationReceipt,
+};
 use d402_wire::bridge::FromBridge;
 use d402_wire::{RawDossier, Refusal, Request, Response};
 use tokio::sync::mpsc;
@@ -30,7 +32,7 @@ impl Bridge {
         outbound: &Outbound,
     ) -> Result<Response, Refusal> {
         match request {
-            Request::OpenTask { dossier } => self.open_task(from, *dossier).await,
+            Request::OpenTask { dossier, gateway } => self.open_task(from, *dossier, gateway).await,
             Request::Commit {
                 task_id,
                 lease,
@@ -151,11 +153,16 @@ impl Bridge {
         Ok(Response::Accepted)
     }
 
-    async fn open_task(&self, from: &str, dossier: RawDossier) -> Result<Response, Refusal> {
+    async fn open_task(
+        &self,
+        from: &str,
+        dossier: RawDossier,
+        gateway: Option<SignatureBytes>,
+    ) -> Result<Response, Refusal> {
         let case = Case::open(self.shared.tools.clone(), dossier).await?;
         let task_id = case.dossier().task_id();
         let case = self.remember(task_id, case).await?;
-        case.lock().await.watch(from);
+        case.lock().await.watch(from, gateway.as_ref());
         Ok(Response::Accepted)
     }
 

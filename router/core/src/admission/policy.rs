@@ -61,6 +61,9 @@ pub struct Policy {
     pub validator_threshold: u8,
     /// Whether a request may name validators that are not trusted here.
     pub allow_other_validators: bool,
+    /// Whether the workers of one lease set must be in distinct networks, /24 or /48, as their nodes say;
+    /// nodes without a public address count as one network (threat #31). Off only where all share a machine.
+    pub distinct_subnets: bool,
     /// What the gateway takes of each worker's pay; at most 2,000.
     pub gateway_fee_bps: Bps,
     /// Where it goes, per network. Networks without a payee are sold without a fee.
@@ -92,6 +95,7 @@ impl Default for Policy {
             validator_set_size: 4,
             validator_threshold: 3,
             allow_other_validators: true,
+            distinct_subnets: true,
             gateway_fee_bps: Bps::ZERO,
             gateway_fee_payees: BTreeMap::new(),
         }

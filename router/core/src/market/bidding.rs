@@ -1,6 +1,6 @@
 //! `Bidding`: workers bid in a window; the acceptable ones are ranked when it closes.
 
-use d402_objects::{Amount, Bid, Mode, Multiaddr, NodeId, Signed, TaskAnnouncement};
+use d402_objects::{Amount, Bid, Mode, Multiaddr, NodeId, TaskAnnouncement};
 use d402_settlement::market::account;
 
 use super::deadlines::unix_ms;
@@ -121,18 +121,17 @@ impl Task {
     /// Takes a bid while bids may still lead to a lease: in the window, and later for the next attempt.
     pub(super) fn bid_placed(
         &mut self,
-        bid: Signed<Bid>,
-        penalty: u32,
+        ranked: RankedBid,
         now_ms: u64,
     ) -> Result<Vec<Effect>, Refused> {
         if !matches!(self.phase, Phase::Bidding { .. } | Phase::Working) || self.no_more.is_some() {
             return Err(self.wrong_phase());
         }
-        self.check_bid(bid.payload(), now_ms)?;
+        self.check_bid(ranked.bid.payload(), now_ms)?;
         if self.bids_taken >= MAX_BIDS_TAKEN {
             return Err(Refused::TooManyBids);
         }
-        self.keep_bid(RankedBid { bid, penalty })?;
+        self.keep_bid(ranked)?;
         self.bids_taken = self.bids_taken.saturating_add(1);
         if matches!(self.phase, Phase::Working) {
             return Ok(self.work_on(now_ms));

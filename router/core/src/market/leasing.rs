@@ -8,6 +8,7 @@ use d402_wire::NodeAddress;
 
 use super::bidding::MIN_LEASE_MS;
 use super::deadlines::unix_ms;
+use super::subnets::subnets;
 use super::task::RankedBid;
 use super::{Phase, Refused, Task};
 use crate::Effect;
@@ -103,7 +104,8 @@ impl Task {
             && self.lease_still_makes_sense(now_ms)
     }
 
-    /// Best bids first. One per worker and wallet (threat #31), none that had a lease of this task before.
+    /// Best bids first. One per worker, wallet and, where the policy wants it, network (threat #31); none that
+    /// had a lease of this task before.
     fn choose(&self, now_ms: u64) -> Vec<&RankedBid> {
         let intent = self.dossier.intent();
         let had: BTreeSet<_> = self
@@ -124,6 +126,15 @@ impl Task {
         let mut wallets = BTreeSet::new();
         ranked.retain(|b| {
             account(&b.bid.payload().payout.address).is_some_and(|wallet| wallets.insert(wallet))
+        });
+        let mut taken = BTreeSet::new();
+        ranked.retain(|b| {
+            let own = subnets(&b.bid.payload().addresses);
+            let free = !b.distinct_subnet || own.is_disjoint(&taken);
+            if free {
+                taken.extend(own);
+            }
+            free
         });
         ranked.truncate(usize::from(intent.fanout));
         ranked

@@ -15,6 +15,7 @@ mod refused;
 mod reporting;
 mod settling;
 mod signing;
+mod subnets;
 mod task;
 mod working;
 

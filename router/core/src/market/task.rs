@@ -26,6 +26,7 @@ pub struct PaymentFacts {
 pub(super) struct RankedBid {
     pub(super) bid: Signed<Bid>,
     pub(super) penalty: u32,
+    pub(super) distinct_subnet: bool,
 }
 
 /// One task. Built by [`Task::create`], changed only by [`Task::apply`].
@@ -129,7 +130,18 @@ impl Task {
             Command::DepositFunded { at_ms } => self.deposit_funded(at_ms, now_ms),
             Command::DepositShort => self.deposit_short(now_ms),
             Command::DepositImpossible => self.deposit_impossible(),
-            Command::BidPlaced { bid, penalty } => self.bid_placed(bid, penalty, now_ms),
+            Command::BidPlaced {
+                bid,
+                penalty,
+                distinct_subnet,
+            } => {
+                let ranked = RankedBid {
+                    bid,
+                    penalty,
+                    distinct_subnet,
+                };
+                self.bid_placed(ranked, now_ms)
+            }
             Command::LeaseAccepted { accept } => {
                 self.lease_answered(&accept.payload().lease_cid, Some(&accept), now_ms)
             }

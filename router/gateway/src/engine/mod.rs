@@ -61,6 +61,8 @@ pub struct EngineConfig {
     pub key: SigningKey,
     /// Name of this instance, unique among instances on one database.
     pub instance: String,
+    /// Whether the workers of one lease set must be in distinct networks (threat #31).
+    pub distinct_subnets: bool,
 }
 
 /// Why the engine did not do it.

@@ -48,9 +48,16 @@ impl Engine {
             bid_cid: bid.cid(),
             at_ms: UnixMs::default().saturating_add_ms(self.now_ms()),
         };
-        self.submit(task_id, Command::BidPlaced { bid, penalty })
-            .await
-            .map_err(|error| refusal_of(&error))?;
+        self.submit(
+            task_id,
+            Command::BidPlaced {
+                bid,
+                penalty,
+                distinct_subnet: self.shared.config.distinct_subnets,
+            },
+        )
+        .await
+        .map_err(|error| refusal_of(&error))?;
         let ack = self.sign(ack).map_err(|_| Refusal::Malformed)?;
         Ok(Response::Object {
             object: RawEnvelope(ack.to_value()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use d402_core::{Command, Task};
 use d402_objects::{NoMoreLeases, Ready, Signed};
 use d402_wire::{RawDossier, RawEnvelope, Refusal, Request, Response};
+use ed25519_dalek::Signer as _;
 
 use super::Engine;
 
@@ -24,11 +25,7 @@ impl Engine {
             Ok(Response::Refused {
                 reason: Refusal::UnknownTask,
             }) => {
-                let dossier = Box::new(RawDossier::of(task.dossier()));
-                network
-                    .request(&to, Request::OpenTask { dossier })
-                    .await
-                    .ok()?;
+                network.request(&to, self.opening(task)).await.ok()?;
                 network.request(&to, request).await.ok()
             }
             Ok(answer) => Some(answer),
@@ -39,17 +36,26 @@ impl Engine {
         }
     }
 
+    /// The task for a validator, with the word of the gateway's key that this node is its own.
+    fn opening(&self, task: &Task) -> Request {
+        let node = self.shared.ports.network.local().node_id;
+        let message = d402_wire::watch_message(&task.task_id(), &node);
+        Request::OpenTask {
+            dossier: Box::new(RawDossier::of(task.dossier())),
+            gateway: Some(self.shared.config.key.sign(&message).to_bytes().into()),
+        }
+    }
+
     pub(super) async fn open_task(&self, task: &Arc<Task>, set_index: u8) {
         let Some(to) = task.validator_address(set_index) else {
             return;
         };
         for _ in 0..OPEN_TRIES {
-            let dossier = Box::new(RawDossier::of(task.dossier()));
             match self
                 .shared
                 .ports
                 .network
-                .request(&to, Request::OpenTask { dossier })
+                .request(&to, self.opening(task))
                 .await
             {
                 Ok(Response::Accepted) => return,

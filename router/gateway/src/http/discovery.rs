@@ -55,6 +55,7 @@ pub(super) async fn health(State(state): State<HttpState>) -> Result<Response, H
             "threshold": sold.validator_threshold,
             "allowOthers": sold.allow_other_validators,
         },
+        "distinctSubnets": sold.distinct_subnets,
         "gatewayFee": {"bps": sold.gateway_fee_bps, "payees": sold.gateway_fee_payees},
     });
     let body = json!({

@@ -25,7 +25,10 @@ pub(crate) enum HttpError {
     #[error("request body does not fit its schema")]
     Body { line: usize, column: usize },
     #[error("request body is too large")]
-    TooLarge,
+    TooLarge {
+        /// Largest, bytes.
+        max: usize,
+    },
     #[error("request body must be application/json")]
     MediaType,
     #[error("input does not fit the capability's schema")]
@@ -168,8 +171,8 @@ impl HttpError {
             Self::Body { line, column } => problem(S::BAD_REQUEST, "malformed-body", "Malformed body", "The body is not the JSON described in /openapi.json; unknown fields and duplicate keys are refused.")
                 .with("line", line)
                 .with("column", column),
-            Self::TooLarge => problem(S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large", "The body is larger than this gateway reads.")
-                .with("maxBytes", super::limits::MAX_BODY_BYTES),
+            Self::TooLarge { max } => problem(S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large", "The body is larger than this gateway reads.")
+                .with("maxBytes", max),
             Self::MediaType => problem(S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type", "Send application/json."),
             Self::InputSchema { instance_path, schema_path } => problem(S::UNPROCESSABLE_ENTITY, "input-schema", "Input does not fit", "The input does not fit the capability's inputSchema.")
                 .with("instancePath", instance_path)

@@ -172,7 +172,7 @@ pub(super) async fn settle(
     if matches!(task.ending(), Some(Ending::Unfunded)) {
         return Ok(failure("payment_never_settled"));
     }
-    let mut response = settlement_response(&task);
+    let mut response = settlement_response(&state, &task).await;
     if !funded(&task)
         && let Some(members) = response.as_object_mut()
     {

@@ -16,8 +16,10 @@ use tokio::sync::Semaphore;
 use super::HttpState;
 use super::error::HttpError;
 
-/// Largest request body.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Largest request body an operator may allow: a task's dossier carries it in one message.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
+/// Longest time a request may be allowed to take, s.
+const MAX_TIMEOUT_S: u64 = 600;
 /// Addresses whose rate is remembered; beyond it those that are idle are forgotten.
 const MAX_ADDRESSES: usize = 100_000;
 
@@ -33,6 +35,60 @@ pub struct Limits {
     pub in_progress: u32,
     /// Longest time a request may take, s.
     pub timeout_s: u64,
+    /// How long a synchronous request waits for its result before it becomes 202, s; below `timeout_s`.
+    pub sync_wait_s: u64,
+    /// How long any paid request waits for its deposit, s; below `timeout_s`.
+    pub deposit_wait_s: u64,
+    /// Largest request body, bytes; at most 256 KiB.
+    pub body_bytes: usize,
+}
+
+/// A bound that cannot work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {got}, allowed are {min} to {max}")]
+pub struct BadLimit {
+    /// Which one, as in the configuration file.
+    pub field: &'static str,
+    /// What it holds.
+    pub got: u64,
+    /// Least.
+    pub min: u64,
+    /// Most.
+    pub max: u64,
+}
+
+impl Limits {
+    /// Whether these bounds let any request through.
+    ///
+    /// # Errors
+    /// [`BadLimit`] names the first that does not.
+    pub fn check(&self) -> Result<(), BadLimit> {
+        let within = |field, got: u64, min: u64, max: u64| {
+            if (min..=max).contains(&got) {
+                Ok(())
+            } else {
+                Err(BadLimit {
+                    field,
+                    got,
+                    min,
+                    max,
+                })
+            }
+        };
+        let body = u64::try_from(self.body_bytes).unwrap_or(u64::MAX);
+        let below = self.timeout_s.saturating_sub(1);
+        within("in-progress", self.in_progress.into(), 1, u32::MAX.into())?;
+        within("timeout-s", self.timeout_s, 2, MAX_TIMEOUT_S)?;
+        // A wait that outlasts the request would answer a paid request with 504 instead of 202.
+        within("sync-wait-s", self.sync_wait_s, 1, below)?;
+        within("deposit-wait-s", self.deposit_wait_s, 1, below)?;
+        within(
+            "body-bytes",
+            body,
+            1_024,
+            u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX),
+        )
+    }
 }
 
 impl Default for Limits {
@@ -42,6 +98,9 @@ impl Default for Limits {
             per_second: 50_000,
             in_progress: 8_192,
             timeout_s: 40,
+            sync_wait_s: 25,
+            deposit_wait_s: 5,
+            body_bytes: 64 * 1024,
         }
     }
 }
@@ -116,16 +175,17 @@ pub(crate) async fn guard(
 /// A request body within the bound.
 pub(crate) struct Body(pub(crate) bytes::Bytes);
 
-impl<S: Send + Sync> axum::extract::FromRequest<S> for Body {
+impl axum::extract::FromRequest<HttpState> for Body {
     type Rejection = HttpError;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, HttpError> {
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, HttpError> {
         if !is_json(request.headers()) {
             return Err(HttpError::MediaType);
         }
-        match axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES).await {
+        let max = state.0.config.limits.body_bytes.min(MAX_BODY_BYTES);
+        match axum::body::to_bytes(request.into_body(), max).await {
             Ok(bytes) => Ok(Self(bytes)),
-            Err(error) if is_too_large(&error) => Err(HttpError::TooLarge),
+            Err(error) if is_too_large(&error) => Err(HttpError::TooLarge { max }),
             Err(_) => Err(HttpError::Malformed { what: "body" }),
         }
     }

@@ -11,6 +11,7 @@ mod absent;
 mod access;
 mod bundle;
 mod challenge;
+mod cors;
 mod directory;
 mod discovery;
 mod error;
@@ -37,8 +38,9 @@ use axum::routing::{get, post};
 
 pub use absent::no_gateway_router;
 pub use access::{KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, evidence_access_message};
+pub use cors::{BadOrigin, Cors};
 pub use d402_core::admission::Policy;
-pub use limits::{Limits, MAX_BODY_BYTES};
+pub use limits::{BadLimit, Limits, MAX_BODY_BYTES};
 pub use state::{Asset, HttpConfig, HttpState};
 
 use error::HttpError;
@@ -47,7 +49,8 @@ use error::HttpError;
 /// per address do not apply; stop it with `with_graceful_shutdown`.
 pub fn router(state: HttpState) -> Router {
     let limits = from_fn_with_state(state.clone(), limits::guard);
-    Router::new()
+    let cors = state.0.config.cors.layer();
+    let router = Router::new()
         .route("/tasks", post(tasks::create))
         .route("/tasks/{task_id}", get(views::task))
         .route("/tasks/{task_id}/result", get(results::result))
@@ -70,5 +73,14 @@ pub fn router(state: HttpState) -> Router {
         .layer(limits)
         // Probes are answered when everything else is refused.
         .route("/healthz", get(discovery::healthz))
-        .with_state(state)
+        .with_state(state);
+    match cors {
+        // Outermost: a refusal that a page cannot read helps nobody.
+        Ok(Some(cors)) => router.layer(cors),
+        Ok(None) => router,
+        Err(error) => {
+            tracing::error!(%error, "no page in a browser may call");
+            router
+        }
+    }
 }

@@ -8,6 +8,7 @@ use d402_objects::{Value, strict};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::HttpState;
 use super::error::HttpError;
 
 /// Header of a paid request.
@@ -100,9 +101,9 @@ pub(crate) fn is_client_id(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// x402 v2 `SettlementResponse` of a funded task. `transaction` is the payment's id on its chain.
-pub(crate) fn response_header(task: &Task) -> Option<HeaderValue> {
-    let body = settlement_response(task);
+/// x402 v2 `SettlementResponse` of a funded task.
+pub(crate) async fn response_header(state: &HttpState, task: &Task) -> Option<HeaderValue> {
+    let body = settlement_response(state, task).await;
     HeaderValue::from_str(&STANDARD.encode(body.to_string())).ok()
 }
 
@@ -118,11 +119,19 @@ pub(crate) fn failure_header(task: &Task, reason: &'static str) -> Option<Header
     HeaderValue::from_str(&STANDARD.encode(body.to_string())).ok()
 }
 
-pub(crate) fn settlement_response(task: &Task) -> Value {
+/// `transaction` is the chain's own id of the transaction that paid. A chain that does not say it now is no
+/// reason to doubt a deposit that was seen: the payment's id, under which the chain finds it, stands in.
+pub(crate) async fn settlement_response(state: &HttpState, task: &Task) -> Value {
     let dossier = task.dossier();
+    let payment_id = task.payment().payment_id;
+    let known = match state.engine().rail(dossier) {
+        Some(rail) => rail.transaction(payment_id).await.ok().flatten(),
+        None => None,
+    };
+    let transaction = known.unwrap_or_else(|| payment_id.to_string());
     json!({
         "success": true,
-        "transaction": task.payment().payment_id,
+        "transaction": transaction,
         "network": dossier.network(),
         "payer": task.payment().payer,
         "amount": dossier.payment().budget,

@@ -21,9 +21,9 @@ use super::tasks::{Asked, challenge, check_input};
 use super::{HttpState, results, views};
 
 /// Marks the answer to a replay of the same task.
-const REPLAY: HeaderName = HeaderName::from_static("x-d402-idempotent-replay");
+pub(super) const REPLAY: HeaderName = HeaderName::from_static("x-d402-idempotent-replay");
 /// Its legacy twin.
-const LEGACY_REPLAY: HeaderName = HeaderName::from_static("x-dnc-idempotent-replay");
+pub(super) const LEGACY_REPLAY: HeaderName = HeaderName::from_static("x-dnc-idempotent-replay");
 /// How a request relates to the task it is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standing {
@@ -299,7 +299,7 @@ async fn answer(
     let mut response = body(state, &task, reads).await?;
     let headers = response.headers_mut();
     if task.phase().name() != PhaseName::AwaitingDeposit
-        && let Some(value) = response_header(&task)
+        && let Some(value) = response_header(state, &task).await
     {
         headers.insert(PAYMENT_RESPONSE, value);
     }

@@ -8,6 +8,7 @@ use d402_core::admission::{Policy, RailOffer};
 use d402_objects::{Address, Caip2};
 use d402_settlement::market::{SIMULATED_NETWORK, simulated_asset};
 
+use super::cors::Cors;
 use super::directory::DirectoryView;
 use super::limits::{Gate, Limits};
 use super::metrics::Metrics;
@@ -42,8 +43,10 @@ pub struct HttpConfig {
     pub roles: Vec<String>,
     /// Token per network; the simulated dollar is known without.
     pub assets: BTreeMap<Caip2, Asset>,
-    /// Bounds.
+    /// Bounds; [`HttpConfig::bounded`] sets them and the waits together.
     pub limits: Limits,
+    /// Web pages that may call.
+    pub cors: Cors,
     /// How long a synchronous request waits before it becomes 202.
     pub sync_wait: Duration,
     /// How long a request that does not wait for the result waits for its deposit.
@@ -63,9 +66,19 @@ impl HttpConfig {
             roles: vec!["gateway".to_owned(), "ingress".to_owned()],
             assets: BTreeMap::new(),
             limits: Limits::default(),
-            sync_wait: Duration::from_secs(25),
-            funding_wait: Duration::from_secs(5),
+            cors: Cors::default(),
+            sync_wait: Duration::from_secs(Limits::default().sync_wait_s),
+            funding_wait: Duration::from_secs(Limits::default().deposit_wait_s),
         }
+    }
+
+    /// With these bounds and waits.
+    #[must_use]
+    pub fn bounded(mut self, limits: Limits) -> Self {
+        self.sync_wait = Duration::from_secs(limits.sync_wait_s);
+        self.funding_wait = Duration::from_secs(limits.deposit_wait_s);
+        self.limits = limits;
+        self
     }
 }
 

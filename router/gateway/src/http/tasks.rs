@@ -62,7 +62,9 @@ pub(super) async fn create(
 fn parse(body: &[u8]) -> Result<TaskRequest, HttpError> {
     let value = strict::parse_value(body, MAX_BODY_BYTES).map_err(|error| match error {
         strict::StrictError::Syntax { line, column } => HttpError::Body { line, column },
-        strict::StrictError::TooLarge { .. } => HttpError::TooLarge,
+        strict::StrictError::TooLarge { .. } => HttpError::TooLarge {
+            max: MAX_BODY_BYTES,
+        },
         strict::StrictError::TooDeep { .. }
         | strict::StrictError::DuplicateKey
         | strict::StrictError::UnsafeInteger

@@ -9,6 +9,9 @@ mod client;
 mod purchase;
 mod wishes;
 
+#[cfg(test)]
+mod tests;
+
 pub use challenge::{Challenge, ChallengeError};
 pub use client::{BuyError, GatewayClient};
 pub use purchase::{Purchase, Receipt, Stage, buy};

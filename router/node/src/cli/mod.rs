@@ -3,6 +3,7 @@
 
 mod buy;
 mod capability;
+mod gateway_flags;
 mod key;
 mod node;
 mod output;
@@ -61,7 +62,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    init_tracing();
+    init_tracing(&cli.command);
     let output = Output { json: cli.json };
     match run(cli.command, output) {
         Ok(code) => code,
@@ -72,9 +73,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn init_tracing() {
+/// What is logged when `RUST_LOG` says nothing: a node says what it does, a command only what went wrong.
+fn default_filter(command: &Command) -> &'static str {
+    match command {
+        Command::Node(_) => "warn,d402=info",
+        Command::Buy(_)
+        | Command::Task(_)
+        | Command::Verify(_)
+        | Command::Capability(_)
+        | Command::Key(_)
+        | Command::Demo(_)
+        | Command::Completions { .. }
+        | Command::Exec => "warn",
+    }
+}
+
+fn init_tracing(command: &Command) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default_filter(command)));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

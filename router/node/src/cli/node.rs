@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::gateway_flags::GatewayFlags;
 use super::{Failure, Output};
 use crate::config::{NodeConfig, Role};
 use crate::roles;
@@ -43,6 +44,8 @@ pub(super) struct NodeArgs {
     /// File to write once the node is up.
     #[arg(long)]
     ready_file: Option<PathBuf>,
+    #[command(flatten)]
+    gateway: GatewayFlags,
 }
 
 impl NodeArgs {
@@ -66,6 +69,7 @@ impl NodeArgs {
         config.simulated_rpc = self.simulated_rpc.or(config.simulated_rpc);
         config.ready_file = self.ready_file.or(config.ready_file);
         config.gateway.http = self.http.or(config.gateway.http);
+        self.gateway.override_section(&mut config.gateway);
         if config.roles.is_empty() {
             return Err("no role given; for example: d402 node --role bootstrap".into());
         }
@@ -79,6 +83,14 @@ pub(super) async fn run(args: NodeArgs, output: Output) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     roles::run(config, stop, |ready| {
+        tracing::info!(
+            ?roles,
+            node = %ready.node_id,
+            addresses = ?ready.addresses,
+            http = ready.http.as_deref(),
+            simulated_rpc = ready.simulated_rpc.as_deref(),
+            "node is up"
+        );
         output.heading(format!("d402 node is up: {roles:?}"));
         output.field("node", &ready.node_id);
         for address in &ready.addresses {

@@ -259,6 +259,8 @@ impl Market {
             "gateway-fee-payees": { NETWORK: self.gateway_payee.to_string() },
             "validator-set-size": 4,
             "validator-threshold": 3,
+            // The whole demo is on loopback.
+            "distinct-subnets": false,
         }))?)
     }
 

@@ -8,6 +8,7 @@ use d402_gateway::http::{HttpConfig, HttpState, router};
 use d402_gateway::{Engine, EngineConfig, Ports};
 
 use super::start::{Context, NodeError, port};
+use crate::config::ConfigError;
 use crate::keys;
 
 /// Starts the engine and its HTTP server; the engine and the origin it is reached at.
@@ -18,6 +19,7 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
     let config = EngineConfig {
         key,
         instance: context.market.network().local_peer().to_string(),
+        distinct_subnets: context.config.gateway.policy.distinct_subnets,
     };
     let ports = Ports {
         store: context.store.tasks(),
@@ -32,6 +34,8 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
         .tasks
         .spawn(async move { Ok(driver.run().await.map_err(Box::new)?) });
     let section = context.config.gateway.clone();
+    section.limits.check().map_err(ConfigError::from)?;
+    section.cors.check().map_err(ConfigError::from)?;
     let listen = section
         .http
         .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7401)));
@@ -44,7 +48,9 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
     let url = section
         .public_url
         .unwrap_or_else(|| format!("http://{bound}"));
-    let http = HttpConfig::new(section.policy, secret.to_bytes(), url.clone());
+    let mut http =
+        HttpConfig::new(section.policy, secret.to_bytes(), url.clone()).bounded(section.limits);
+    http.cors = section.cors;
     let app = router(HttpState::new(engine.clone(), http));
     let stop = context.stop.clone();
     context.tasks.spawn(async move {

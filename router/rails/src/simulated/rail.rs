@@ -219,6 +219,18 @@ impl Rail for SimulatedRail {
         judge_deposit(terms.terms().budget, &state, &view)
     }
 
+    async fn transaction(&self, payment_id: Hex32) -> Result<Option<String>, RailError> {
+        let state = self
+            .client
+            .payment(payment_id, None)
+            .await
+            .map_err(rail_error)?;
+        Ok(match state {
+            PaymentState::Executed { transaction, .. } => Some(transaction.to_string()),
+            PaymentState::Unseen | PaymentState::Impossible => None,
+        })
+    }
+
     async fn vault(&self, terms: &[u8]) -> Result<VaultState, RailError> {
         let terms = parse_terms(terms)?;
         let view = self.view(&terms).await?;

@@ -133,7 +133,13 @@ impl Worker {
                     .shared
                     .ports
                     .network
-                    .request(&to, Request::OpenTask { dossier })
+                    .request(
+                        &to,
+                        Request::OpenTask {
+                            dossier,
+                            gateway: None,
+                        },
+                    )
                     .await;
                 if let Ok(Response::Accepted) = opened
                     && let Ok(answer) = self.shared.ports.network.request(&to, request).await

@@ -480,6 +480,14 @@ fn the_sweep_is_repeated_after_growing_pauses() {
     );
 }
 
+fn bid_of(world: &World, worker: usize) -> Command {
+    Command::BidPlaced {
+        bid: world.bid(worker),
+        penalty: 0,
+        distinct_subnet: false,
+    }
+}
+
 /// A command of every kind that its phase takes, by the phase that takes it.
 fn one_of_each(world: &World) -> Vec<(Command, &'static [PhaseName])> {
     use PhaseName::{
@@ -496,13 +504,7 @@ fn one_of_each(world: &World) -> Vec<(Command, &'static [PhaseName])> {
         ),
         (Command::DepositShort, &[AwaitingDeposit]),
         (Command::DepositImpossible, &[AwaitingDeposit]),
-        (
-            Command::BidPlaced {
-                bid: world.bid(7),
-                penalty: 0,
-            },
-            &[Bidding, Working],
-        ),
+        (bid_of(world, 7), &[Bidding, Working]),
         (
             Command::LeaseAccepted {
                 accept: world.scene.accept(&lease),

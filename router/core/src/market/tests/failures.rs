@@ -336,7 +336,11 @@ fn a_bidder_that_comes_late_still_gets_the_task() {
     let bid = world.bid(1);
     let asked = world.now;
     world
-        .apply(crate::Command::BidPlaced { bid, penalty: 0 })
+        .apply(crate::Command::BidPlaced {
+            bid,
+            penalty: 0,
+            distinct_subnet: false,
+        })
         .unwrap();
     world.run();
     assert!(is_paid_to(&world, &[1]));
@@ -360,7 +364,11 @@ fn a_bid_after_a_failed_attempt_is_leased_at_once() {
     world.plot.workers[1] = HONEST;
     let bid = world.bid(1);
     world
-        .apply(crate::Command::BidPlaced { bid, penalty: 0 })
+        .apply(crate::Command::BidPlaced {
+            bid,
+            penalty: 0,
+            distinct_subnet: false,
+        })
         .unwrap();
     assert_eq!(world.leases.len(), 2);
     world.run();

@@ -132,6 +132,7 @@ fn command(world: &World, (kind, a, b, _): Seed) -> Command {
         2 => Command::BidPlaced {
             bid: world.bid(usize::from(a)),
             penalty: u32::from(b),
+            distinct_subnet: b % 2 == 1,
         },
         3 => Command::LeaseAccepted {
             accept: world.scene.accept(&lease),

@@ -152,6 +152,7 @@ fn bids_of_other_tasks_over_budget_expired_or_for_a_forbidden_wallet_are_refused
         Command::BidPlaced {
             bid: Signed::sign(bid, key).unwrap(),
             penalty: 0,
+            distinct_subnet: false,
         }
     };
     let refund_to = world.scene.dossier.payment().refund_to.clone();
@@ -200,11 +201,13 @@ fn a_worker_has_one_bid_and_only_a_newer_one_replaces_it() {
         .apply(Command::BidPlaced {
             bid: first.clone(),
             penalty: 0,
+            distinct_subnet: false,
         })
         .unwrap();
     let again = world.apply(Command::BidPlaced {
         bid: first.clone(),
         penalty: 0,
+        distinct_subnet: false,
     });
     assert_eq!(again.unwrap_err(), Refused::Duplicate);
     let mut newer = first.payload().clone();
@@ -214,6 +217,7 @@ fn a_worker_has_one_bid_and_only_a_newer_one_replaces_it() {
         .apply(Command::BidPlaced {
             bid: newer.clone(),
             penalty: 0,
+            distinct_subnet: false,
         })
         .unwrap();
     assert_eq!(
@@ -236,6 +240,7 @@ fn bids_are_bounded_and_a_better_one_takes_the_place_of_the_worst() {
         Command::BidPlaced {
             bid: Signed::sign(bid, &key).unwrap(),
             penalty: 0,
+            distinct_subnet: false,
         }
     };
     for index in 0..MAX_BIDS {
@@ -275,7 +280,13 @@ fn a_penalised_worker_bids_behind_the_others() {
     world.run_to(PhaseName::Bidding);
     for (worker, penalty) in [(0, 1_000), (1, 0)] {
         let bid = world.bid(worker);
-        world.apply(Command::BidPlaced { bid, penalty }).unwrap();
+        world
+            .apply(Command::BidPlaced {
+                bid,
+                penalty,
+                distinct_subnet: false,
+            })
+            .unwrap();
     }
     world.run_to(PhaseName::Working);
     assert_eq!(world.leases[0].worker, world.scene.actors.workers[1].id());
@@ -289,8 +300,80 @@ fn one_wallet_gets_one_lease_of_a_set() {
     twin.payout = world.scene.payout(0);
     let twin = Signed::sign(twin, &world.scene.actors.workers[1].key).unwrap();
     for bid in [world.bid(0), twin] {
-        world.apply(Command::BidPlaced { bid, penalty: 0 }).unwrap();
+        world
+            .apply(Command::BidPlaced {
+                bid,
+                penalty: 0,
+                distinct_subnet: false,
+            })
+            .unwrap();
     }
+    world.run_to(PhaseName::Working);
+    assert_eq!(world.leases.len(), 1);
+}
+
+/// The bid of a worker whose node says it is at this address.
+fn bid_from(world: &World, worker: usize, address: &str) -> Command {
+    let mut bid = world.bid(worker).payload().clone();
+    bid.addresses = vec![address.parse().unwrap()];
+    Command::BidPlaced {
+        bid: Signed::sign(bid, &world.scene.actors.workers[worker].key).unwrap(),
+        penalty: 0,
+        distinct_subnet: true,
+    }
+}
+
+fn leases_of_bids_from(addresses: [&str; 3]) -> usize {
+    let mut spec = TaskSpec::race(3, 4);
+    spec.fanout = 3;
+    let mut world = World::new(Plot::new(spec, &[Absent, Absent, Absent]));
+    world.run_to(PhaseName::Bidding);
+    for (worker, address) in addresses.into_iter().enumerate() {
+        let bid = bid_from(&world, worker, address);
+        world.apply(bid).unwrap();
+    }
+    world.run_to(PhaseName::Working);
+    world.leases.len()
+}
+
+#[test]
+fn threat_31_one_network_gets_one_lease_of_a_set_where_the_policy_wants_it() {
+    let apart = [
+        "/ip4/1.2.3.4/tcp/1",
+        "/ip4/1.2.4.4/tcp/1",
+        "/ip6/2600:1:2::1/tcp/1",
+    ];
+    assert_eq!(leases_of_bids_from(apart), 3);
+    let twins = [
+        "/ip4/1.2.3.4/tcp/1",
+        "/ip4/1.2.3.200/tcp/9",
+        "/ip4/5.6.7.8/tcp/1",
+    ];
+    assert_eq!(leases_of_bids_from(twins), 2);
+    let hidden = [
+        "/ip4/10.0.0.1/tcp/1",
+        "/ip4/192.168.0.1/tcp/1",
+        "/dns4/x.example/tcp/1",
+    ];
+    assert_eq!(leases_of_bids_from(hidden), 1, "no address is no way out");
+}
+
+#[test]
+fn a_window_that_ended_while_no_gateway_ran_is_opened_again_by_the_one_that_takes_over() {
+    let mut world = world_of(&[Absent]);
+    world.run_to(PhaseName::Bidding);
+    // The gateway died; a tick it had leased is another instance's only after a while.
+    world.now = world.task.wake_at_ms().unwrap() + 9_000;
+    let effects = world.apply(Command::Tick).unwrap();
+    assert!(matches!(effects[..], [Effect::Announce { bid_until_ms }] if bid_until_ms > world.now));
+    let bid = world.bid(0);
+    world
+        .apply(Command::BidPlaced {
+            bid,
+            penalty: 0,
+            distinct_subnet: false,
+        })
+        .unwrap();
     world.run_to(PhaseName::Working);
     assert_eq!(world.leases.len(), 1);
 }
@@ -588,7 +671,11 @@ fn the_last_moment_for_a_lease_is_told_to_validators_once() {
     );
     let bid = world.bid(2);
     let refused = world
-        .apply(Command::BidPlaced { bid, penalty: 0 })
+        .apply(Command::BidPlaced {
+            bid,
+            penalty: 0,
+            distinct_subnet: false,
+        })
         .unwrap_err();
     assert_eq!(
         refused,

@@ -343,6 +343,7 @@ impl World {
                         self.answer(Command::BidPlaced {
                             bid: self.bid(worker),
                             penalty: 0,
+                            distinct_subnet: false,
                         });
                     }
                 }

@@ -402,6 +402,14 @@ impl Rail for Purse {
         }
     }
 
+    async fn transaction(&self, payment_id: Hex32) -> Result<Option<String>, RailError> {
+        match self.mood() {
+            Mood::Fine => Ok(Some(format!("transaction-of-{payment_id}"))),
+            Mood::Impossible | Mood::Faulty(_) => Ok(None),
+            Mood::Deaf => Err(RailError::Unknown),
+        }
+    }
+
     async fn vault(&self, _terms: &[u8]) -> Result<VaultState, RailError> {
         Ok(VaultState::Open {
             balance: Amount::from(10_000),

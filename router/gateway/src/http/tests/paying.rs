@@ -229,7 +229,10 @@ async fn a_funded_task_answers_with_a_settlement_response() {
         (&response["success"], &response["payer"]),
         (&json!(true), &json!("payer"))
     );
-    assert_eq!(response["transaction"], hex::encode([1u8; 32]));
+    assert_eq!(
+        response["transaction"],
+        format!("transaction-of-{}", hex::encode([1u8; 32]))
+    );
     assert_eq!(
         response["extensions"]["d402"]["taskId"],
         answer.json()["taskId"]
@@ -306,6 +309,9 @@ async fn the_facilitator_verifies_our_entries_and_settles_only_tasks() {
     let settled = world.post_bytes("/settle", ask(&entry), &[]).await.json();
     assert_eq!(
         (&settled["success"], &settled["transaction"]),
-        (&json!(true), &json!(hex::encode([1u8; 32])))
+        (
+            &json!(true),
+            &json!(format!("transaction-of-{}", hex::encode([1u8; 32])))
+        )
     );
 }

@@ -224,7 +224,7 @@ async fn every_refusal_is_a_problem() {
     }
     let large = format!(
         r#"{{"input":"{}"}}"#,
-        "x".repeat(crate::http::MAX_BODY_BYTES)
+        "x".repeat(crate::http::Limits::default().body_bytes)
     );
     assert_eq!(
         (

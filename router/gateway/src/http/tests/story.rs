@@ -101,6 +101,7 @@ async fn take_lease(world: &World, task_id: Cid) -> (Scene, Signed<Lease>) {
     let bid = Command::BidPlaced {
         bid: scene.bid(0),
         penalty: 0,
+        distinct_subnet: false,
     };
     world.engine.submit(task_id, bid).await.unwrap();
     world.clock.advance(500);

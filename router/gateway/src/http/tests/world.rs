@@ -123,6 +123,7 @@ impl World {
         let config = EngineConfig {
             key: actors.gateway.clone(),
             instance: "test".to_owned(),
+            distinct_subnets: false,
         };
         let (engine, driver) = Engine::new(config, ports, stop.clone());
         let mut config =

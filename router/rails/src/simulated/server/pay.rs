@@ -77,7 +77,9 @@ fn matches_terms(payment: &Payment, terms: &VaultTerms) -> Result<(), AccountRul
     Ok(())
 }
 
-/// Moves the clock to where the deposit is late, yet still before `settleBy`.
+/// Stamps the transfer with a time at which it is late, yet still before `settleBy`. The chain's clock stays
+/// where it is: validators whose own clock disagrees with the chain's sign nothing, and this fault is about
+/// one transfer.
 fn delay(block: &mut Block<'_>, terms: Option<&VaultTerms>) {
     let late = terms.map_or_else(
         || block.stamp.at.saturating_add(FUND_BY_S),

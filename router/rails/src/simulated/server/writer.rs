@@ -304,8 +304,8 @@ impl Step {
         match executed {
             Executed::New => {
                 self.head.height = block.stamp.height;
-                self.advance_to(block.stamp.at)?;
-                self.head.last_at = block.stamp.at;
+                // Not the block's stamp: a late deposit is late alone, everybody else's time goes on as before.
+                self.head.last_at = stamp.at;
                 Ok(done(block.stamp)?)
             }
             Executed::Before(stamp) => Ok(done(stamp)?),
