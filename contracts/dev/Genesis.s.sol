@@ -16,6 +16,9 @@ contract Genesis is Script, StdCheats {
     string private constant MNEMONIC = "test test test test test test test test test test test junk";
     uint32 private constant ACCOUNTS = 10;
     uint256 private constant UNITS_EACH = 1_000_000e6;
+    /// One of them holds more than any test spends.
+    uint32 private constant WHALE = 3;
+    uint256 private constant WHALE_UNITS = 1e15;
     string private constant FOLDER = "target/foundry/dev";
 
     function run() external {
@@ -32,6 +35,7 @@ contract Genesis is Script, StdCheats {
             vm.deal(owner, 10_000 ether);
             TestUSDC(usdc).mint(owner, UNITS_EACH);
         }
+        TestUSDC(usdc).mint(vm.addr(vm.deriveKey(MNEMONIC, WHALE)), WHALE_UNITS);
         _write();
     }
 
