@@ -56,9 +56,15 @@ contract WeirdToken {
         _move(from, to, value);
     }
 
-    function transferWithAuthorization(address from, address to, uint256 value, uint256, uint256, bytes32, bytes calldata)
-        external
-    {
+    function transferWithAuthorization(
+        address from,
+        address to,
+        uint256 value,
+        uint256,
+        uint256,
+        bytes32,
+        bytes calldata
+    ) external {
         _move(from, to, value);
     }
 
@@ -75,7 +81,7 @@ contract WeirdToken {
         }
         if (now_ == Mode.Bomb) {
             assembly {
-                revert(0, 1000000)
+                revert(0, 100000)
             }
         }
         if (now_ != Mode.ReturnsFalse && now_ != Mode.ReturnsTwo && now_ != Mode.ShortReturn) {

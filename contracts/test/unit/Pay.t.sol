@@ -92,14 +92,15 @@ contract PayTest is Scene {
         bomb.misbehave(WeirdToken.Mode.Bomb, address(0));
         terms.asset = address(bomb);
         (Authorization memory authorization, bytes memory signature) = _authorize(payer, "1");
-        (bool ok, bytes memory answer) = address(ledger).call(
-            abi.encodeWithSignature(
-                "pay((uint8,uint8,uint16,uint16,uint96,uint96,uint64,uint64,uint64,uint256,bytes32,address,address,bytes32,address,address,bytes32),(address,uint256,uint256,uint256,bytes32),bytes)",
-                terms,
-                authorization,
-                signature
-            )
-        );
+        (bool ok, bytes memory answer) = address(ledger)
+            .call(
+                abi.encodeWithSignature(
+                    "pay((uint8,uint8,uint16,uint16,uint96,uint96,uint64,uint64,uint64,uint256,bytes32,address,address,bytes32,address,address,bytes32),(address,uint256,uint256,uint256,bytes32),bytes)",
+                    terms,
+                    authorization,
+                    signature
+                )
+            );
         assertFalse(ok);
         assertEq(answer.length, 4 + 64 + 256);
     }

@@ -115,9 +115,7 @@ contract SettleTest is Scene {
     function test_NotSettleable() public {
         terms.version = 2;
         escrow = _fund(terms, BUDGET);
-        _refuse(
-            _paid(_rows(1, 1)), abi.encodeWithSelector(ITaskEscrow.NotSettleable.selector, Unsettleable.Version)
-        );
+        _refuse(_paid(_rows(1, 1)), abi.encodeWithSelector(ITaskEscrow.NotSettleable.selector, Unsettleable.Version));
     }
 
     function test_MalformedTerms_for_every_narrow_field() public {
