@@ -17,7 +17,7 @@ use super::body::{self, BodyError, MoneyBody};
 use super::client::{ClientError, SimClient};
 use super::deposit::{judge_deposit, milliseconds};
 use super::payment::{self, CheckedPayment, PaymentForm};
-use super::recent::Recent;
+use crate::recent::Recent;
 use super::server::NOTHING_TO_SWEEP;
 use super::vault_terms::VaultTerms;
 

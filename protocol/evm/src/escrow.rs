@@ -1,0 +1,388 @@
+//! What an escrow received, holds and paid, at one block.
+//!
+//! The first moment the budget was covered is rebuilt from the token's `Transfer` events, whoever sent them
+//! (threat #37); what is there now is the token's own balance. Both belong to one block, which is asked for
+//! again at the end: a chain that changed in between is unknown.
+
+use alloy::primitives::{Address, B256, U256};
+use alloy::sol_types::{SolCall as _, SolEvent as _};
+
+use crate::abi::{Ledger, Multicall3, Token};
+use crate::chain::{Chain, Head, Level, LogFilter};
+use crate::rpc::{RpcError, Silence};
+use crate::wire::Log;
+
+/// Terms may be issued this far ahead of the chain's clock (spec §3), so money may come that much earlier.
+const EARLY_S: u64 = 900;
+
+/// Which escrow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EscrowQuery {
+    /// Hash of its terms.
+    pub terms_hash: B256,
+    /// Its address.
+    pub escrow: Address,
+    /// The ledger that settles it.
+    pub ledger: Address,
+    /// The token of the terms.
+    pub asset: Address,
+    /// Base units that must be there.
+    pub budget: u128,
+    /// When the terms were made, unix seconds: nobody can have paid much earlier.
+    pub issued_at: u64,
+}
+
+/// An escrow at one block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EscrowView {
+    /// The block.
+    pub head: Head,
+    /// Base units held.
+    pub balance: u128,
+    /// Base units that came until the budget was covered, or until the block.
+    pub received: u128,
+    /// Chain time at which the budget was first covered, unix seconds.
+    pub covered_at: Option<u64>,
+    /// Whether the escrow account has code: settled, or swept after its time.
+    pub closed: bool,
+    /// The executed receipt.
+    pub settled: Option<SettledView>,
+}
+
+/// An executed receipt, from the ledger's own events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledView {
+    /// CID digest of the receipt.
+    pub receipt_cid: B256,
+    /// 1 paid, 2 rejected.
+    pub outcome: u8,
+    /// Transaction.
+    pub transaction: B256,
+    /// Height.
+    pub height: u64,
+    /// Position of the event in its block.
+    pub log_index: u64,
+    /// Chain time, unix seconds.
+    pub at: u64,
+    /// Who got what.
+    pub paid: Vec<PaidRow>,
+    /// Returned to refundTo in the same transaction.
+    pub refunded: u128,
+}
+
+/// A payout as the ledger announced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaidRow {
+    /// Payee.
+    pub payee: Address,
+    /// 0 worker, 1 validator, 2 creator, 3 gateway.
+    pub role: u8,
+    /// Base units.
+    pub amount: u128,
+    /// Whether it became a credit because the token refused the payee.
+    pub credited: bool,
+}
+
+impl EscrowView {
+    /// Reads an escrow at the highest block of this level.
+    ///
+    /// # Errors
+    /// [`RpcError`].
+    pub async fn read(chain: &Chain, query: &EscrowQuery, level: Level) -> Result<Self, RpcError> {
+        let head = chain.head(level).await?;
+        let view = Self::at(chain, query, head).await?;
+        chain.confirm(&head).await?;
+        Ok(view)
+    }
+
+    async fn at(chain: &Chain, query: &EscrowQuery, head: Head) -> Result<Self, RpcError> {
+        let balance = balance_of(chain, query.asset, query.escrow, &head).await?;
+        let closed = !chain.code(query.escrow, &head).await?.is_empty();
+        let mut view = Self {
+            head,
+            balance,
+            received: 0,
+            covered_at: None,
+            closed,
+            settled: None,
+        };
+        let start = query.issued_at.saturating_sub(EARLY_S);
+        let first = chain.block_before(start, &head).await?;
+        let mut ranges = Ranges::new(chain, first, head.number);
+        while let Some(range) = ranges.next_range()? {
+            if view.covered_at.is_none() {
+                view.add_deposits(chain, query, range).await?;
+            }
+            if closed && view.settled.is_none() {
+                view.settled = settlement_in(chain, query, range).await?;
+            }
+            if view.covered_at.is_some() && (!closed || view.settled.is_some()) {
+                break;
+            }
+        }
+        Ok(view)
+    }
+
+    async fn add_deposits(
+        &mut self,
+        chain: &Chain,
+        query: &EscrowQuery,
+        range: (u64, u64),
+    ) -> Result<(), RpcError> {
+        let filter = LogFilter {
+            addresses: vec![query.asset],
+            topics: vec![
+                Some(vec![Token::Transfer::SIGNATURE_HASH]),
+                None,
+                Some(vec![query.escrow.into_word()]),
+            ],
+        };
+        let mut logs = chain.logs(range, &filter).await?;
+        logs.sort_by_key(|log| (log.block_number, log.log_index));
+        for log in logs {
+            // A token that announces transfers in another shape announces none.
+            let Ok(transfer) =
+                Token::Transfer::decode_raw_log(log.topics.iter().copied(), &log.data)
+            else {
+                continue;
+            };
+            if transfer.to != query.escrow || log.address != query.asset {
+                return Err(RpcError::unknown(Silence::Malformed));
+            }
+            self.received = self.received.saturating_add(units(transfer.value));
+            if self.received >= query.budget && self.covered_at.is_none() {
+                self.covered_at = Some(time_of(chain, &log).await?);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Units of a token at a block.
+///
+/// # Errors
+/// [`RpcError`].
+pub async fn balance_of(
+    chain: &Chain,
+    asset: Address,
+    of: Address,
+    at: &Head,
+) -> Result<u128, RpcError> {
+    let call = Token::balanceOfCall { account: of };
+    let answer = chain.call(asset, &call.abi_encode().into(), at).await?;
+    Token::balanceOfCall::abi_decode_returns(&answer)
+        .map(units)
+        .map_err(|_| RpcError::unknown(Silence::Malformed))
+}
+
+/// Chain time of a log's block, which must still be that block.
+async fn time_of(chain: &Chain, log: &Log) -> Result<u64, RpcError> {
+    let block = chain.block(log.block_number.to()).await?;
+    if block.hash == log.block_hash {
+        Ok(block.timestamp)
+    } else {
+        Err(RpcError::unknown(Silence::Reorganised))
+    }
+}
+
+/// More units than 128 bits can say are as good as the most that they can.
+pub(crate) fn units(value: U256) -> u128 {
+    value.saturating_to()
+}
+
+/// The blocks between two heights, in questions a provider answers.
+struct Ranges {
+    next: u64,
+    last: u64,
+    step: u64,
+    left: u32,
+}
+
+impl Ranges {
+    fn new(chain: &Chain, first: u64, last: u64) -> Self {
+        let options = chain.options();
+        Self {
+            next: first,
+            last,
+            step: options.log_range.max(1),
+            left: options.log_questions,
+        }
+    }
+
+    fn next_range(&mut self) -> Result<Option<(u64, u64)>, RpcError> {
+        if self.next > self.last {
+            return Ok(None);
+        }
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or(RpcError::unknown(Silence::TooMuch))?;
+        let from = self.next;
+        let to = from
+            .saturating_add(self.step.saturating_sub(1))
+            .min(self.last);
+        self.next = to.saturating_add(1);
+        Ok(Some((from, to)))
+    }
+}
+
+/// The ledger's `Settled` event of these terms in a range of blocks.
+async fn settlement_in(
+    chain: &Chain,
+    query: &EscrowQuery,
+    range: (u64, u64),
+) -> Result<Option<SettledView>, RpcError> {
+    let filter = LogFilter {
+        addresses: vec![query.ledger],
+        topics: vec![
+            Some(vec![Ledger::Settled::SIGNATURE_HASH]),
+            Some(vec![query.terms_hash]),
+        ],
+    };
+    let logs = chain.logs(range, &filter).await?;
+    let Some(log) = logs.first() else {
+        return Ok(None);
+    };
+    let malformed = RpcError::unknown(Silence::Malformed);
+    // A receipt executes once in the life of its terms (M2e); two events are no answer of our ledger.
+    if logs.len() != 1 || log.address != query.ledger {
+        return Err(malformed);
+    }
+    let event = Ledger::Settled::decode_raw_log(log.topics.iter().copied(), &log.data)
+        .map_err(|_| malformed.clone())?;
+    if event.termsHash != query.terms_hash || event.escrow != query.escrow {
+        return Err(malformed);
+    }
+    let roles = roles_of(chain, log, event.receiptCid).await?;
+    let (paid, refunded) = payouts(&event, &roles).ok_or(malformed)?;
+    Ok(Some(SettledView {
+        receipt_cid: event.receiptCid,
+        outcome: event.outcome,
+        transaction: log.transaction_hash,
+        height: log.block_number.to(),
+        log_index: log.log_index.to(),
+        at: time_of(chain, log).await?,
+        paid,
+        refunded,
+    }))
+}
+
+/// Rows, then creator, gateway, refundTo, each `payee << 96 | amount`; bit i of `unpaid` marks what the token
+/// refused. `None` when the list is shorter than the three that always are there.
+fn payouts(event: &Ledger::Settled, roles: &[u8]) -> Option<(Vec<PaidRow>, u128)> {
+    let (rest, rows) = event
+        .payouts
+        .split_at_checked(event.payouts.len().checked_sub(3)?)
+        .map(|(rows, rest)| (rest, rows))?;
+    let mut paid = Vec::with_capacity(event.payouts.len());
+    let mut place = 0_usize;
+    for packed in rows.iter().chain(rest.iter().take(2)) {
+        let role = if place < rows.len() {
+            roles.get(place).copied().unwrap_or(0)
+        } else {
+            // 2 creator, 3 gateway.
+            u8::try_from(place.checked_sub(rows.len())?)
+                .ok()?
+                .checked_add(2)?
+        };
+        let (payee, amount) = unpack(*packed);
+        if amount > 0 {
+            let credited = event.unpaid.bit(place);
+            paid.push(PaidRow {
+                payee,
+                role,
+                amount,
+                credited,
+            });
+        }
+        place = place.checked_add(1)?;
+    }
+    let (_, residual) = unpack(*rest.last()?);
+    let refunded = if event.unpaid.bit(place) { 0 } else { residual };
+    Some((paid, refunded))
+}
+
+fn unpack(packed: U256) -> (Address, u128) {
+    let bytes = packed.to_be_bytes::<32>();
+    let (payee, amount) = bytes.split_at(20);
+    let mut units = [0; 16];
+    for (slot, byte) in units.iter_mut().skip(4).zip(amount) {
+        *slot = *byte;
+    }
+    (Address::from_slice(payee), u128::from_be_bytes(units))
+}
+
+/// Roles of the rows, which only the transaction says: the event has payees and amounts. A settlement called
+/// from inside another contract leaves them open, and its rows are shown as workers'.
+async fn roles_of(chain: &Chain, log: &Log, receipt_cid: B256) -> Result<Vec<u8>, RpcError> {
+    let input = chain
+        .input_of(log.transaction_hash)
+        .await?
+        .unwrap_or_default();
+    let direct = Ledger::settleCall::abi_decode(&input).ok();
+    let batched = || {
+        let batch = Multicall3::aggregate3Call::abi_decode(&input).ok()?;
+        batch.calls.iter().find_map(|call| {
+            Ledger::settleCall::abi_decode(&call.callData)
+                .ok()
+                .filter(|settle| settle.receipt.receiptCid == receipt_cid)
+        })
+    };
+    let settle = direct.or_else(batched);
+    Ok(settle.map_or_else(Vec::new, |call| {
+        call.receipt.rows.iter().map(|row| row.role).collect()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(payee: u8, amount: u128) -> U256 {
+        (U256::from_be_slice(Address::repeat_byte(payee).as_slice()) << 96) | U256::from(amount)
+    }
+
+    fn settled(unpaid: u64, payouts: Vec<U256>) -> Ledger::Settled {
+        Ledger::Settled {
+            termsHash: B256::ZERO,
+            escrow: Address::ZERO,
+            receiptCid: B256::ZERO,
+            outcome: 1,
+            unpaid: U256::from(unpaid),
+            payouts,
+        }
+    }
+
+    #[test]
+    fn rows_creator_gateway_and_refund_are_told_apart_and_zeros_left_out() {
+        let event = settled(
+            0b1,
+            vec![
+                packed(1, 70),
+                packed(2, 5),
+                packed(3, 7),
+                packed(4, 0),
+                packed(5, 18),
+            ],
+        );
+        let (paid, refunded) = payouts(&event, &[0, 1]).unwrap();
+        let seen: Vec<_> = paid
+            .iter()
+            .map(|row| (row.payee.0[0], row.role, row.amount, row.credited))
+            .collect();
+        assert_eq!(seen, [(1, 0, 70, true), (2, 1, 5, false), (3, 2, 7, false)]);
+        assert_eq!(refunded, 18);
+    }
+
+    #[test]
+    fn a_refund_the_token_refused_was_not_refunded() {
+        let event = settled(0b100, vec![packed(3, 0), packed(4, 0), packed(5, 18)]);
+        assert_eq!(payouts(&event, &[]), Some((Vec::new(), 0)));
+    }
+
+    #[test]
+    fn a_list_without_its_last_three_is_no_settlement() {
+        assert_eq!(payouts(&settled(0, vec![packed(5, 18)]), &[]), None);
+    }
+}
