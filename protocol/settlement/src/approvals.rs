@@ -44,6 +44,8 @@ pub enum ApprovalFault {
     NotAscending { index: u8 },
     #[error("the signature of set index {index} does not verify")]
     BadSignature { index: u8 },
+    #[error("set index {index} is a contract, and only its chain can tell whether it signed")]
+    ContractSigner { index: u8 },
 }
 
 impl Approvals {
@@ -60,6 +62,29 @@ impl Approvals {
         signatures: &[IndexedSignature],
         verifier: &V,
     ) -> Result<Self, ApprovalFault> {
+        Self::collect(
+            set,
+            set.hash(),
+            digest,
+            signatures,
+            |index, key, signature| {
+                if verifier.verify(key, &digest, signature) {
+                    Ok(())
+                } else {
+                    Err(ApprovalFault::BadSignature { index })
+                }
+            },
+        )
+    }
+
+    /// [`Approvals::check`] whatever a signature looks like and whatever the set is called.
+    pub(crate) fn collect<S>(
+        set: &ValidatorSet,
+        name: SetHash,
+        digest: [u8; 32],
+        signatures: &[(u8, S)],
+        verify: impl Fn(u8, &Key32, &S) -> Result<(), ApprovalFault>,
+    ) -> Result<Self, ApprovalFault> {
         let n = set.n();
         if signatures.len() > usize::from(n) {
             let got = signatures.len();
@@ -75,14 +100,12 @@ impl Approvals {
             if previous >= Some(index) {
                 return Err(ApprovalFault::NotAscending { index });
             }
-            if !verifier.verify(&key, &digest, signature) {
-                return Err(ApprovalFault::BadSignature { index });
-            }
+            verify(index, &key, signature)?;
             previous = Some(index);
             signers |= bit(index);
         }
         Ok(Self {
-            set: set.hash(),
+            set: name,
             digest,
             m: set.m(),
             n,

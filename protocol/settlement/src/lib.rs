@@ -21,11 +21,15 @@ mod address;
 mod approvals;
 mod arithmetic;
 mod bounded;
+#[cfg(all(feature = "evm", feature = "ed25519", feature = "pda"))]
+mod codec;
 #[cfg(feature = "alloc")]
 pub mod derive;
 mod domain;
 #[cfg(feature = "ed25519")]
 mod ed25519;
+#[cfg(feature = "evm")]
+pub mod evm;
 mod ids;
 pub mod ledger;
 #[cfg(feature = "objects")]
@@ -43,6 +47,8 @@ pub use arithmetic::{
     MAX_PAYOUTS, MoneyRules, Payout, PayoutPlan, PayoutRole, PlanRefusal, plan, plan_payouts,
 };
 pub use bounded::{Bounded, Full};
+#[cfg(all(feature = "evm", feature = "ed25519", feature = "pda"))]
+pub use codec::{Codec, EncodedTerms};
 pub use domain::Domain;
 #[cfg(feature = "ed25519")]
 pub use ed25519::StrictEd25519;

@@ -400,7 +400,7 @@ pub trait Rail: Send + Sync + 'static {
     /// The id a payment payload has on its chain, found without looking at the chain, the terms or the
     /// signature; `None` when malformed. A retry is recognised by it before anything is verified.
     fn payment_id(&self, payload: &serde_json::Value) -> Option<Hex32>;
-    /// Checks a payment payload against terms (304 bytes of this rail's codec) without any effect.
+    /// Checks a payment payload against terms (in the bytes of this rail's network) without any effect.
     async fn verify(
         &self,
         payload: &serde_json::Value,

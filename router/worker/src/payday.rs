@@ -113,11 +113,9 @@ mod tests {
             let settlement =
                 d402_settlement::market::check_receipt(dossier, bare.receipt(), bare.receipt_cid())
                     .unwrap();
-            let digest = d402_settlement::settlement_digest(
-                dossier.domain(),
-                &dossier.quote().terms_hash,
-                &settlement,
-            );
+            let digest = dossier
+                .codec()
+                .settlement_digest(&dossier.quote().terms_hash, &settlement);
             let signed = bare
                 .with_signatures(story.scene.settlement_signatures(&[3], &digest))
                 .unwrap();

@@ -21,7 +21,7 @@ use d402_objects::{Cid, Ed25519Id, Hex32, Signed, SignedReceipt, UnixMs};
 use d402_settlement::UnixSeconds;
 use d402_settlement::market::{
     Decided, DepositFact, Dossier, Evidence, EvidenceObject, Facts, NotAdmitted, SignatureBook,
-    Slot, address_of,
+    Slot,
 };
 use d402_wire::{NodeAddress, RawEnvelope, Refusal, Request};
 
@@ -281,7 +281,7 @@ impl Case {
 
 /// The vault's address as hex.
 fn hex_of(dossier: &Dossier) -> Option<Hex32> {
-    address_of(&dossier.pay_to())?.as_str().parse().ok()
+    dossier.quote().pay_to_address()?.as_str().parse().ok()
 }
 
 /// What a peer is told about an object that was not admitted.

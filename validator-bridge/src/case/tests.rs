@@ -523,11 +523,9 @@ async fn threat_12_strangers_and_one_hostile_validator_cannot_crowd_out_the_hone
         let cid = bare.receipt_cid();
         let settlement =
             d402_settlement::market::check_receipt(&dossier, bare.receipt(), cid).unwrap();
-        let digest = d402_settlement::settlement_digest(
-            dossier.domain(),
-            &dossier.quote().terms_hash,
-            &settlement,
-        );
+        let digest = dossier
+            .codec()
+            .settlement_digest(&dossier.quote().terms_hash, &settlement);
         let signed = bare
             .with_signatures(world.scene().settlement_signatures(&[3], &digest))
             .unwrap();

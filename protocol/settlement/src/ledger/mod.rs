@@ -21,6 +21,8 @@
 //! - `balance >= Σ credits` always (M1b): only `claim_credit` and `lapse_credits` lower credits, and
 //!   nothing else touches the money behind them.
 
+#[cfg(feature = "evm")]
+pub mod base;
 mod close;
 mod codec;
 mod command;

@@ -31,7 +31,20 @@ pub(super) fn settle(
         let until = open.refund_after;
         return Err(Refusal::TooLate { now, until });
     }
-    approved(state, open, settlement, approvals, now)?;
+    let digest = settlement_digest(&state.site.domain, &state.site.terms_hash, settlement);
+    settle_open(state, open, (settlement, digest), approvals, unpayable, now)
+}
+
+/// Everything of a settlement that no chain does differently; `digest` is what this chain's validators sign.
+pub(super) fn settle_open(
+    state: &VaultState,
+    open: &OpenVault,
+    (settlement, digest): (&Settlement, [u8; 32]),
+    approvals: &Approvals,
+    unpayable: &Unpayable,
+    now: UnixSeconds,
+) -> Result<(VaultState, Effects), Refusal> {
+    approved(open, digest, approvals, now)?;
     spendable(state, open, &settlement.rows)?;
     let rules = MoneyRules::from(open);
     let plan = plan_payouts(
@@ -45,16 +58,14 @@ pub(super) fn settle(
 
 /// Enough members of the named set signed exactly this settlement of exactly this vault (M2a, M7a).
 fn approved(
-    state: &VaultState,
     open: &OpenVault,
-    settlement: &Settlement,
+    digest: [u8; 32],
     approvals: &Approvals,
     now: UnixSeconds,
 ) -> Result<(), Refusal> {
     if approvals.set() != open.validator_set {
         return Err(Refusal::WrongSet);
     }
-    let digest = settlement_digest(&state.site.domain, &state.site.terms_hash, settlement);
     if approvals.digest() != &digest {
         return Err(Refusal::WrongDigest);
     }

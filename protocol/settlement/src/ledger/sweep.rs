@@ -77,7 +77,7 @@ fn sweepable(state: &VaultState, terms: &Terms, now: UnixSeconds) -> Result<(), 
     Err(Refusal::TooEarly { now, from })
 }
 
-fn credits_of(state: &VaultState) -> Units {
+pub(super) fn credits_of(state: &VaultState) -> Units {
     match &state.account {
         VaultAccount::Settled(tombstone) => tombstone.credit_total(),
         VaultAccount::Absent | VaultAccount::Open(_) => Units::ZERO,

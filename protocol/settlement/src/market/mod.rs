@@ -35,8 +35,8 @@ pub use evidence::{
     MAX_CLAIM_BYTES, MAX_EVIDENCE_BYTES, MAX_LEASES, NotAdmitted, Slot, worst_case_cost,
 };
 pub use network::{
-    Chain, LARGE_BUDGET_UNITS, SIMULATED_ASSET_NAME, SIMULATED_NETWORK, account, address_of,
-    chain_of, simulated_asset,
+    BASE_NETWORK, BASE_SEPOLIA_NETWORK, Chain, LARGE_BUDGET_UNITS, LEDGER, SIMULATED_ASSET_NAME,
+    SIMULATED_NETWORK, chain_of, simulated_asset,
 };
 pub use release::{
     CheckedReceipt, ReceiptFault, ReleaseRefusal, check_receipt, check_signatures,

@@ -9,10 +9,9 @@ use d402_objects::{
 };
 
 use crate::market::Dossier;
-use crate::market::network::{account, address_of};
 use crate::{
     ApprovalFault, Approvals, Key32, Outcome, PlanRefusal, ReceiptCid, Role, Row, Rows, RowsFault,
-    Settlement, StrictEd25519, Units, UnixSeconds, need, plan, settlement_digest,
+    Settlement, Units, UnixSeconds, need, plan,
 };
 
 /// A receipt of this task, and who signed it.
@@ -73,9 +72,16 @@ pub enum ReceiptFault {
         /// Computed.
         want: u128,
     },
-    /// A signature is not 64 bytes.
-    #[error("signature of set index {0} is not 64 bytes")]
-    SignatureLength(u8),
+    /// A signature has another length than the network's.
+    #[error("signature of set index {set_index} has {got} bytes, the network's have {want}")]
+    SignatureLength {
+        /// Whose.
+        set_index: u8,
+        /// Bytes given.
+        got: usize,
+        /// Bytes of a settlement signature there.
+        want: usize,
+    },
     /// A signature does not verify, or its signer is not in the set.
     #[error("signatures refused")]
     Signature(#[source] ApprovalFault),
@@ -108,7 +114,7 @@ pub fn check_receipt(
     if receipt.network != *dossier.network() {
         return Err(ReceiptFault::OtherNetwork);
     }
-    if Some(&receipt.verifier) != address_of(&dossier.domain().program).as_ref() {
+    if Some(&receipt.verifier) != dossier.address_of(&dossier.codec().verifier()).as_ref() {
         return Err(ReceiptFault::OtherVerifier);
     }
     let rows = rows_of(dossier, receipt)?;
@@ -137,7 +143,10 @@ pub fn check_receipt(
 fn rows_of(dossier: &Dossier, receipt: &SettlementReceipt) -> Result<Rows, ReceiptFault> {
     let mut rows = Vec::with_capacity(receipt.rows.len());
     for (index, row) in receipt.rows.iter().enumerate() {
-        let payee = account(&row.payee).ok_or(ReceiptFault::BadPayee(index))?;
+        let payee = dossier
+            .codec()
+            .account(&row.payee)
+            .ok_or(ReceiptFault::BadPayee(index))?;
         if dossier.quote().is_forbidden_payee(&payee) {
             return Err(ReceiptFault::ForbiddenPayee(index));
         }
@@ -180,16 +189,24 @@ pub(crate) fn check_some_signatures(
     signed: &SignedReceipt,
 ) -> Result<CheckedReceipt, ReceiptFault> {
     let settlement = check_receipt(dossier, signed.receipt(), signed.receipt_cid())?;
-    let digest = settlement_digest(dossier.domain(), &dossier.quote().terms_hash, &settlement);
+    let digest = dossier
+        .codec()
+        .settlement_digest(&dossier.quote().terms_hash, &settlement);
     let mut signatures = Vec::with_capacity(signed.signatures().len());
     for entry in signed.signatures() {
-        let bytes = entry
-            .signature
-            .to_array::<64>()
-            .map_err(|_| ReceiptFault::SignatureLength(entry.set_index))?;
+        let bytes = entry.signature.as_slice();
+        if bytes.len() != dossier.codec().signature_len() {
+            return Err(ReceiptFault::SignatureLength {
+                set_index: entry.set_index,
+                got: bytes.len(),
+                want: dossier.codec().signature_len(),
+            });
+        }
         signatures.push((entry.set_index, bytes));
     }
-    let approvals = Approvals::check(dossier.set(), digest, &signatures, &StrictEd25519)
+    let approvals = dossier
+        .codec()
+        .approvals(dossier.set(), digest, &signatures)
         .map_err(ReceiptFault::Signature)?;
     Ok(CheckedReceipt {
         settlement,
@@ -245,7 +262,10 @@ pub fn verify_output_release(
     if !signed.receipt().claim_cids.contains(&claim.cid()) {
         return Err(ReleaseRefusal::OtherClaim(claim.cid()));
     }
-    let payee = account(&lease.payload().payout.address).unwrap_or(Key32::ZERO);
+    let payee = dossier
+        .codec()
+        .account(&lease.payload().payout.address)
+        .unwrap_or(Key32::ZERO);
     let paid = checked.settlement.rows.as_slice().iter().any(|row| {
         row.payee == payee
             && row.role == Role::Worker
@@ -365,8 +385,8 @@ mod tests {
     fn threat_58_a_row_to_the_vault_the_asset_or_nobody_is_refused() {
         let story = TaskStory::of(Mode::Single);
         let dossier = &story.scene.dossier;
-        let vault = address_of(&dossier.pay_to()).unwrap();
-        let zero = address_of(&Key32::ZERO).unwrap();
+        let vault = dossier.address_of(&dossier.pay_to()).unwrap();
+        let zero = dossier.address_of(&Key32::ZERO).unwrap();
         for bad in [vault, zero, dossier.asset().clone()] {
             let got = changed(&story, |r| r.rows[0].payee = bad);
             assert_eq!(got, Err(ReceiptFault::ForbiddenPayee(0)));
@@ -458,7 +478,9 @@ mod tests {
         let unsigned = SignedReceipt::new(receipt.clone(), Vec::new()).unwrap();
         let dossier = &story.scene.dossier;
         let settlement = check_receipt(dossier, &receipt, unsigned.receipt_cid()).unwrap();
-        let digest = settlement_digest(dossier.domain(), &dossier.quote().terms_hash, &settlement);
+        let digest = dossier
+            .codec()
+            .settlement_digest(&dossier.quote().terms_hash, &settlement);
         let signatures = story.scene.settlement_signatures(&[0, 1, 2], &digest);
         let signed = unsigned.with_signatures(signatures).unwrap();
         let (claim, lease) = (&story.claims[0], &story.leases[0]);

@@ -24,6 +24,9 @@ pub const MAX_LIFE_S: i64 = 30 * 86_400;
 pub enum NotSettleable {
     #[error("terms version {got}, this ledger settles version 1")]
     Version { got: u8 },
+    /// Only on EVM chains: elsewhere terms of another chain have another name altogether.
+    #[error("the terms are of another chain")]
+    OtherChain,
     #[error("the reserved field is not zero")]
     Reserved,
     #[error("onSilence {got} is neither refund (0) nor majority (1)")]

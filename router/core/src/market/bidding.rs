@@ -1,7 +1,6 @@
 //! `Bidding`: workers bid in a window; the acceptable ones are ranked when it closes.
 
 use d402_objects::{Amount, Bid, Mode, Multiaddr, NodeId, Signed, TaskAnnouncement};
-use d402_settlement::market::account;
 
 use super::deadlines::unix_ms;
 use super::refused::BidFault;
@@ -193,7 +192,11 @@ impl Task {
         if bid.valid_until_ms.get() <= now_ms {
             return Err(Refused::Bid(BidFault::Expired));
         }
-        let payee = account(&bid.payout.address).ok_or(Refused::Bid(BidFault::Payout))?;
+        let payee = self
+            .dossier
+            .codec()
+            .account(&bid.payout.address)
+            .ok_or(Refused::Bid(BidFault::Payout))?;
         if self.dossier.is_forbidden_worker_payee(&payee)
             || self.dossier.is_validator_key(&bid.worker)
         {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use d402_objects::{Amount, Cid, Lease, LeaseAccept, Mode, Signed, cid_of, lease_set_root};
-use d402_settlement::market::account;
 use d402_wire::NodeAddress;
 
 use super::bidding::MIN_LEASE_MS;
@@ -121,9 +120,12 @@ impl Task {
             })
             .collect();
         ranked.sort_by_key(|b| b.rank());
+        let codec = self.dossier.codec();
         let mut wallets = BTreeSet::new();
         ranked.retain(|b| {
-            account(&b.bid.payload().payout.address).is_some_and(|wallet| wallets.insert(wallet))
+            codec
+                .account(&b.bid.payload().payout.address)
+                .is_some_and(|wallet| wallets.insert(wallet))
         });
         ranked.truncate(usize::from(intent.fanout));
         ranked

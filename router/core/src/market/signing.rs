@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use d402_objects::{Cid, Hex32, IndexedSignature, OnSilence, Ready, Signed, SignedReceipt};
-use d402_settlement::StrictEd25519;
-use d402_settlement::Verifier as _;
 use d402_settlement::market::{Decided, Dossier};
 use d402_wire::RawEnvelope;
 
@@ -311,8 +309,7 @@ fn verifies(dossier: &Dossier, digest: &[u8; 32], signature: &IndexedSignature) 
     let Some(key) = dossier.set().key(signature.set_index) else {
         return false;
     };
-    let Ok(bytes) = signature.signature.to_array::<64>() else {
-        return false;
-    };
-    StrictEd25519.verify(&key, digest, &bytes)
+    dossier
+        .codec()
+        .verifies(&key, digest, signature.signature.as_slice())
 }

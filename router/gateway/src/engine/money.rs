@@ -55,7 +55,7 @@ impl Engine {
         let Some(rail) = self.rail(task.dossier()) else {
             return;
         };
-        let held = match rail.vault(&task.dossier().terms().encode()).await {
+        let held = match rail.vault(task.dossier().terms_bytes()).await {
             Ok(VaultState::Open { balance }) => Some(balance),
             Ok(VaultState::Settled(_)) | Err(_) => None,
         };
@@ -89,9 +89,9 @@ impl Engine {
     }
 
     async fn deposit_seen(&self, task: &Arc<Task>, rail: &dyn Rail) -> Option<Command> {
-        let terms = task.dossier().terms().encode();
+        let terms = task.dossier().terms_bytes();
         let fund_by_ms = task.dossier().times().fund_by_ms.get();
-        match rail.deposit(&terms, task.payment().payment_id).await {
+        match rail.deposit(terms, task.payment().payment_id).await {
             Ok(Deposit::Funded { at_ms, .. }) => Some(Command::DepositFunded { at_ms }),
             Ok(Deposit::Impossible) => Some(Command::DepositImpossible),
             Ok(Deposit::Short { .. }) if self.now_ms() >= fund_by_ms => Some(Command::DepositShort),
@@ -175,7 +175,7 @@ impl Engine {
 
 async fn vault_seen(task: &Arc<Task>, rail: &dyn Rail, held: Option<Amount>) -> Option<Command> {
     let refunding = task.phase().name() == PhaseName::Refunding;
-    match rail.vault(&task.dossier().terms().encode()).await {
+    match rail.vault(task.dossier().terms_bytes()).await {
         Ok(VaultState::Settled(settled)) => Some(Command::SettledSeen { settled }),
         Ok(VaultState::Open { balance }) if refunding && balance.is_zero() => {
             Some(swept(task, held))

@@ -195,17 +195,17 @@ impl Engine {
 
 fn planned_row(task: &Task, rail: &dyn Rail, effect: &Effect) -> Option<MoneyEffect> {
     let dossier = task.dossier();
-    let terms = dossier.terms().encode();
+    let terms = dossier.terms_bytes();
     rail.learn_set(dossier.set());
     let (verb, body) = match effect {
-        Effect::PlanSettle { receipt } => match rail.settle_body(&terms, receipt) {
+        Effect::PlanSettle { receipt } => match rail.settle_body(terms, receipt) {
             Ok(body) => ("settle", body),
             Err(error) => {
                 tracing::error!(task = %task.task_id(), %error, "signed receipt gives no transaction");
                 return None;
             }
         },
-        Effect::PlanSweep => ("sweep", rail.sweep_body(&terms)),
+        Effect::PlanSweep => ("sweep", rail.sweep_body(terms)),
         Effect::WatchDeposit
         | Effect::OpenTask { .. }
         | Effect::Announce { .. }

@@ -10,7 +10,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use d402_core::admission::Admission;
 use d402_objects::{Cid, Hex32, Signed, TaskIntent, Value, canonical};
-use d402_settlement::market::address_of;
 use serde::Deserialize;
 
 use super::error::HttpError;
@@ -57,8 +56,8 @@ pub(crate) struct Face<'a> {
 fn entry_text(admission: &Admission, index: usize, face: &Face<'_>) -> Option<(String, String)> {
     let rail = admission.rails.get(index)?;
     let payment = admission.intent.payment.get(index)?;
-    let terms = URL_SAFE_NO_PAD.encode(rail.quote.terms.encode());
-    let pay_to = address_of(&rail.quote.pay_to)?;
+    let terms = URL_SAFE_NO_PAD.encode(&*rail.quote.terms_bytes);
+    let pay_to = rail.quote.pay_to_address()?;
     let intent_text = &admission.intent_text;
     let head = format!(
         r#"{{"amount":"{}","asset":{},"extra":{{"d402":{{"#,

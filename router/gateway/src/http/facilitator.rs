@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use d402_core::{Ending, PhaseName};
 use d402_objects::{TaskIntent, Value, cid_of, strict};
-use d402_settlement::market::{Quote, TaskParts, address_of};
+use d402_settlement::market::{Quote, TaskParts};
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
@@ -68,7 +68,7 @@ pub(super) async fn verify(
     rail.learn_set(&quote.set);
     Ok(
         match rail
-            .verify(&ask.payment_payload.payload, &quote.terms.encode())
+            .verify(&ask.payment_payload.payload, &quote.terms_bytes)
             .await?
         {
             Ok(verified) => Json(json!({"isValid": true, "payer": verified.payer})).into_response(),
@@ -114,8 +114,8 @@ async fn quote_of(
     let Ok(quote) = Quote::of(&parts, index) else {
         return Ok(None);
     };
-    let pay_to = address_of(&quote.pay_to).map(|a| a.to_string());
-    let adds_up = quote.terms.encode().as_slice() == terms.as_slice()
+    let pay_to = quote.pay_to_address().map(|a| a.to_string());
+    let adds_up = *quote.terms_bytes == *terms
         && pay_to == text(requirements.get("payTo"))
         && intent.gateway == state.engine().gateway();
     let network = text(requirements.get("network"));

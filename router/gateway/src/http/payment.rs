@@ -128,7 +128,7 @@ pub(crate) fn settlement_response(task: &Task) -> Value {
         "amount": dossier.payment().budget,
         "extensions": {"d402": {
             "taskId": task.task_id(),
-            "terms": URL_SAFE_NO_PAD.encode(dossier.terms().encode()),
+            "terms": URL_SAFE_NO_PAD.encode(dossier.terms_bytes()),
             "termsHash": dossier.terms_hash(),
         }},
     })

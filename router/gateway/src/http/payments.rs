@@ -69,7 +69,7 @@ async fn known(state: &HttpState, task: &Task) -> Value {
         return pending;
     };
     match rail
-        .deposit(&dossier.terms().encode(), task.payment().payment_id)
+        .deposit(dossier.terms_bytes(), task.payment().payment_id)
         .await
     {
         Ok(Deposit::Funded { amount, at_ms }) => {

@@ -12,7 +12,7 @@ use d402_core::admission::may_still_be_redeemed;
 use d402_core::ports::{CreateOutcome, PaymentFault, Rail, VerifiedPayment};
 use d402_core::{Ending, PhaseName, Task};
 use d402_objects::{Cid, canonical};
-use d402_settlement::market::{Dossier, DossierParts, address_of};
+use d402_settlement::market::{Dossier, DossierParts};
 
 use super::challenge::{Redeemed, redeem};
 use super::error::HttpError;
@@ -77,10 +77,7 @@ pub(super) async fn paid(
         return challenge(state, asked, Some("offer_withdrawn")).await;
     };
     rail.learn_set(dossier.set());
-    let verified = match rail
-        .verify(&payment.payload, &dossier.terms().encode())
-        .await?
-    {
+    let verified = match rail.verify(&payment.payload, dossier.terms_bytes()).await? {
         Ok(verified) => verified,
         Err(fault) => return challenge(state, asked, Some(x402_error(&fault))).await,
     };
@@ -187,9 +184,9 @@ async fn dossier(
     let Ok(dossier) = checked else {
         return Ok(None);
     };
-    let pay_to = address_of(&dossier.pay_to()).map(|a| a.to_string());
+    let pay_to = dossier.quote().pay_to_address().map(|a| a.to_string());
     // The MAC covers both; a difference would be a bug of this gateway, and nobody may pay for it.
-    if dossier.terms().encode().as_slice() != redeemed.terms.as_slice()
+    if dossier.terms_bytes() != redeemed.terms.as_slice()
         || pay_to.as_deref() != Some(redeemed.pay_to.as_str())
     {
         return Err(HttpError::Internal { what: "terms" });

@@ -8,7 +8,6 @@ use d402_core::market::{LeaseSet, Slot, SlotState};
 use d402_core::ports::Settled;
 use d402_core::{Ending, Task};
 use d402_objects::{Cid, Value, Verdict};
-use d402_settlement::market::address_of;
 use serde_json::json;
 
 use super::HttpState;
@@ -84,8 +83,8 @@ fn view(task: &Task) -> Value {
         "payer": task.payment().payer,
         "paymentId": task.payment().payment_id,
         "termsHash": dossier.terms_hash(),
-        "payTo": address_of(&dossier.pay_to()),
-        "terms": hex::encode(dossier.terms().encode()),
+        "payTo": dossier.quote().pay_to_address(),
+        "terms": hex::encode(dossier.terms_bytes()),
         "bids": task.bids().map(|bid| json!({"worker": bid.payload().worker, "price": bid.payload().price})).collect::<Vec<_>>(),
         "leases": task.lease_sets().iter().flat_map(leases).collect::<Vec<_>>(),
         "claims": claims(task),

@@ -6,7 +6,7 @@ use d402_objects::{
     Manifest, PaymentOption, Registration, Signed, TaskIntent, ValidatorOffer, parse_payload,
 };
 use d402_settlement::ValidatorSet;
-use d402_settlement::market::{DossierError, Quote, TaskParts, address_of};
+use d402_settlement::market::{DossierError, Quote, TaskParts};
 use serde_json::Value;
 
 /// Largest 402 body, bytes.
@@ -131,7 +131,9 @@ impl Challenge {
                 .and_then(Value::as_str)
                 .unwrap_or_default()
         };
-        let want = address_of(&self.quote.pay_to)
+        let want = self
+            .quote
+            .pay_to_address()
             .map(|a| a.to_string())
             .unwrap_or_default();
         if text("payTo") != want {
@@ -151,9 +153,7 @@ impl Challenge {
             .pointer("/extra/d402/terms")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        if URL_SAFE_NO_PAD.decode(terms).ok().as_deref()
-            != Some(self.quote.terms.encode().as_slice())
-        {
+        if URL_SAFE_NO_PAD.decode(terms).ok().as_deref() != Some(&*self.quote.terms_bytes) {
             return Err(ChallengeError::Mismatch("terms"));
         }
         Ok(())

@@ -67,11 +67,11 @@ impl Worker {
 
     async fn settle_if_nobody_does(&self, dossier: &Dossier, receipt: &SignedReceipt) {
         let rail = &self.shared.ports.rail;
-        let terms = dossier.terms().encode();
+        let terms = dossier.terms_bytes();
         rail.learn_set(dossier.set());
         while self.now_s() < dossier.times().refund_after_s {
             tokio::time::sleep(Duration::from_millis(GATEWAY_FIRST_MS)).await;
-            match rail.vault(&terms).await {
+            match rail.vault(terms).await {
                 Ok(VaultState::Settled(_)) => return,
                 Ok(VaultState::Open { .. }) => {}
                 Err(error) => {
@@ -79,7 +79,7 @@ impl Worker {
                     continue;
                 }
             }
-            let submitted = match rail.settle_body(&terms, receipt) {
+            let submitted = match rail.settle_body(terms, receipt) {
                 Ok(body) => rail.submit(&body).await,
                 Err(error) => Err(error),
             };

@@ -340,11 +340,11 @@ fn receipts(tale: &mut Tale, base: (&str, &Value), story: &TaskStory) {
         receipt_cid: d402_settlement::ReceiptCid(unsigned.receipt_cid().as_bytes()),
         ..story.decided.settlement
     };
-    let digest = d402_settlement::settlement_digest(
-        scene.dossier.domain(),
-        &scene.dossier.quote().terms_hash,
-        &settlement,
-    );
+    let terms_hash = &scene.dossier.quote().terms_hash;
+    let digest = scene
+        .dossier
+        .codec()
+        .settlement_digest(terms_hash, &settlement);
     let signatures = scene.settlement_signatures(&[0], &digest);
     let carrier = unsigned.with_signatures(signatures).expect("signed");
     tale.damaged(base, "a signed receipt the evidence does not give", |b| {

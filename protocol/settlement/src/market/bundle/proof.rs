@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use d402_objects::{CapabilityId, Cid, Hex32, Mode, Outcome, ReceiptRow};
+use d402_objects::{Address, CapabilityId, Cid, Hex32, Mode, Outcome, ReceiptRow};
 
-use crate::{Key32, PayoutPlan};
+use crate::PayoutPlan;
 
 /// On what the receipt in a bundle rests. No clock is under a signature, so this says which rule gives the
 /// receipt, not when it was applied.
@@ -31,7 +31,7 @@ pub struct Proof {
     /// Its terms.
     pub terms_hash: Hex32,
     /// The vault the buyer paid.
-    pub pay_to: Key32,
+    pub pay_to: Address,
     /// The receipt.
     pub receipt_cid: Cid,
     /// How the task ended.

@@ -107,6 +107,10 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
         .iter()
         .map(|s| s.set_index)
         .collect();
+    let pay_to = dossier
+        .quote()
+        .pay_to_address()
+        .ok_or_else(|| BrokenLink::Dossier(Box::new(DossierError::NoVaultAddress)))?;
     let mut links = vec![
         Proven::CanonicalFile { bytes: bytes.len() },
         Proven::Objects {
@@ -125,7 +129,7 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
         capability_id: dossier.manifest().capability_id.clone(),
         mode: dossier.intent().mode,
         terms_hash: dossier.terms_hash(),
-        pay_to: dossier.pay_to(),
+        pay_to,
         receipt_cid: decided.receipt_cid,
         outcome: decided.receipt.outcome,
         ground: ground(&decided),

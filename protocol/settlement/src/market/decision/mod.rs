@@ -21,11 +21,10 @@ use d402_objects::{
 };
 
 use crate::derive::{self, Circumstances, Derived, Mode, Path, Rules};
-use crate::market::network::address_of;
 use crate::market::{Dossier, Evidence};
 use crate::{
     Outcome, PayoutPlan, PlanRefusal, ReceiptCid, Role, Row, Rows, RowsFault, Settlement, Units,
-    plan, settlement_digest,
+    plan,
 };
 use standing::Standing;
 
@@ -339,7 +338,7 @@ fn assemble(
     let mut listed = Vec::with_capacity(rows.len());
     for row in checked.as_slice() {
         listed.push(ReceiptRow {
-            payee: address_of(&row.payee).ok_or(FormFault::Value)?,
+            payee: dossier.address_of(&row.payee).ok_or(FormFault::Value)?,
             role: match row.role {
                 Role::Worker => RowRole::Worker,
                 Role::Validator => RowRole::Validator,
@@ -351,7 +350,9 @@ fn assemble(
         object_version: 1,
         terms_hash: dossier.terms_hash(),
         network: dossier.network().clone(),
-        verifier: address_of(&dossier.domain().program).ok_or(FormFault::Value)?,
+        verifier: dossier
+            .address_of(&dossier.codec().verifier())
+            .ok_or(FormFault::Value)?,
         task_id: dossier.task_id(),
         outcome: match outcome {
             Outcome::Paid => d402_objects::Outcome::Paid,
@@ -370,7 +371,9 @@ fn assemble(
         outcome,
         rows: checked,
     };
-    let digest = settlement_digest(dossier.domain(), &dossier.quote().terms_hash, &settlement);
+    let digest = dossier
+        .codec()
+        .settlement_digest(&dossier.quote().terms_hash, &settlement);
     Ok(Form {
         receipt,
         receipt_cid,

@@ -8,8 +8,7 @@ use d402_objects::{Cid, CommitAck, Hex32, Lease, ResultClaim, Signed, Verdict};
 
 use crate::derive;
 use crate::market::evidence::{Evidence, claim_opens};
-use crate::market::network::account;
-use crate::{Key32, Units};
+use crate::{Codec, Key32, Units};
 
 /// Inputs of the derivation and the objects their indexes stand for.
 pub(super) struct Standing<'a> {
@@ -30,7 +29,7 @@ impl<'a> Standing<'a> {
         let inputs = derive::Inputs {
             leases: evidence
                 .leases()
-                .map(|lease| lease_input(lease.payload()))
+                .map(|lease| lease_input(evidence.dossier().codec(), lease.payload()))
                 .collect(),
             commits: commit_inputs(evidence, &lease_at),
             acks: ack_inputs(evidence, &acks, &lease_at),
@@ -117,14 +116,14 @@ fn receipt_inputs(evidence: &Evidence, claim_at: &Places) -> Vec<derive::Receipt
         .collect()
 }
 
-fn lease_input(lease: &Lease) -> derive::Lease {
+fn lease_input(codec: &Codec, lease: &Lease) -> derive::Lease {
     derive::Lease {
         attempt: lease.attempt,
         set_root: lease.lease_set_root.as_bytes(),
         lease_count: lease.lease_count,
         worker: lease.worker.as_bytes(),
         // Admission checked that the payout is an account; zero would be refused as a row.
-        payee: account(&lease.payout.address).unwrap_or(Key32::ZERO),
+        payee: codec.account(&lease.payout.address).unwrap_or(Key32::ZERO),
         price: Units::new(lease.price.get()).unwrap_or(Units::MAX),
     }
 }

@@ -2,6 +2,7 @@
 
 use d402_objects::{Amount, Caip2, Cid, Ed25519Id, UnixMs};
 
+use crate::evm::{SignersFault, TermsFault};
 use crate::{NotSettleable, SetFault};
 
 /// Why intent, manifest, registration and offers do not give terms. Declaration order is check order.
@@ -98,6 +99,9 @@ pub enum DossierError {
     /// Settlement keys and threshold are no set.
     #[error("no validator set")]
     Set(#[source] SetFault),
+    /// A settlement key is no account of the network.
+    #[error("no validator set of this network")]
+    Signers(#[source] SignersFault),
     /// The intent names another set than its offers give.
     #[error("the intent's validatorSet is not the set of its offers")]
     OtherSet,
@@ -107,6 +111,9 @@ pub enum DossierError {
     /// A time does not fit the chain's clock.
     #[error("{0} ms do not fit the chain's clock")]
     TimeTooLarge(u64),
+    /// The terms have no bytes on the network.
+    #[error("terms cannot be written on this network")]
+    Terms(#[source] TermsFault),
     /// The chain would never settle these terms.
     #[error("terms can never be settled")]
     NotSettleable(#[source] NotSettleable),
@@ -192,6 +199,9 @@ pub enum OfferFault {
     /// No fee in this asset.
     #[error("names no fee in this asset")]
     NoFee,
+    /// The network's settlements are signed by EVM accounts, and the offer names none.
+    #[error("names no EVM settlement key")]
+    NoEvmKey,
     /// No payout on this network.
     #[error("names no payout on this network")]
     NoPayout,

@@ -25,7 +25,7 @@ use d402_objects::{
 };
 
 use crate::derive::ValidatorTerms;
-use crate::{Domain, Key32, Terms, ValidatorSet};
+use crate::{Codec, Key32, Terms, ValidatorSet};
 
 /// The parts of a dossier, each already verified as an object of its own.
 #[derive(Clone, Debug)]
@@ -157,10 +157,22 @@ impl Dossier {
         self.0.quote.pay_to
     }
 
-    /// Cluster and program.
+    /// The terms in the bytes of the network.
     #[must_use]
-    pub fn domain(&self) -> &Domain {
-        &self.0.quote.domain
+    pub fn terms_bytes(&self) -> &[u8] {
+        &self.0.quote.terms_bytes
+    }
+
+    /// The network's bytes, chain and verifier.
+    #[must_use]
+    pub fn codec(&self) -> &Codec {
+        &self.0.quote.codec
+    }
+
+    /// How an account is spelled on the network; see [`Codec::address_of`].
+    #[must_use]
+    pub fn address_of(&self, account: &Key32) -> Option<Address> {
+        self.codec().address_of(account)
     }
 
     /// Who must sign.
@@ -230,10 +242,12 @@ impl Dossier {
     /// Whether the key is an envelope or settlement key of one of the validators.
     #[must_use]
     pub fn is_validator_key(&self, key: &Ed25519Id) -> bool {
-        let settlement = Key32(key.as_bytes());
-        self.members()
+        self.0
+            .parts
+            .offers
             .iter()
-            .any(|m| m.key == *key || m.settlement_key == settlement)
+            .map(Signed::payload)
+            .any(|offer| offer.validator == *key || offer.settlement_key.ed25519 == *key)
     }
 
     /// Whether a worker of this task may not be paid to the account: what no row may pay (threat #58), and

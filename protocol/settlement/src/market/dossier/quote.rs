@@ -12,10 +12,11 @@ use d402_objects::{
 
 use super::times::{Times, chain};
 use super::{DossierError, OfferFault, Party};
-use crate::market::network::{self, LARGE_BUDGET_UNITS, account};
+use crate::evm::EvmAccount;
+use crate::market::network::{self, LARGE_BUDGET_UNITS};
 use crate::{
-    Bps, Domain, Key32, MAX_ROWS, SetHash, TERMS_VERSION, TaskId, Terms, TermsHash, Units,
-    ValidatorSet, settleable, vault_address,
+    Bps, Codec, EncodedTerms, Key32, MAX_ROWS, SetHash, TERMS_VERSION, TaskId, Terms, TermsHash,
+    Units, ValidatorSet,
 };
 
 /// What terms are a function of. The intent may be unsigned yet; its CID is the task id.
@@ -38,7 +39,7 @@ pub struct TaskParts<'a> {
 pub struct SetMember {
     /// Envelope key: signs acks, verdicts, inventories, ready answers.
     pub key: Ed25519Id,
-    /// Signs settlements.
+    /// Signs settlements: its Ed25519 settlement key, or on an EVM chain its EVM account.
     pub settlement_key: Key32,
     /// What it asks for one judged task; 0 is no row.
     pub fee: Units,
@@ -53,10 +54,12 @@ pub struct SetMember {
 pub struct Quote {
     /// Which entry of `intent.payment`.
     pub payment_index: u8,
-    /// Cluster and program.
-    pub domain: Domain,
+    /// The network's bytes, chain and verifier.
+    pub codec: Codec,
     /// The terms.
     pub terms: Terms,
+    /// The same in the bytes of the network.
+    pub terms_bytes: EncodedTerms,
     /// Their hash.
     pub terms_hash: TermsHash,
     /// Where the buyer pays: the vault's address.
@@ -80,21 +83,36 @@ pub fn terms_of(parts: &TaskParts<'_>, payment_index: u8) -> Result<Terms, Dossi
 /// The validator set hash an intent must carry for these offers on this network.
 ///
 /// # Errors
-/// [`DossierError::UnknownNetwork`] or [`DossierError::Set`].
+/// [`DossierError::UnknownNetwork`], [`OfferFault::NoEvmKey`] or [`DossierError::Set`].
 pub fn set_hash_of(
     network: &Caip2,
     threshold: u8,
     offers: &[Signed<ValidatorOffer>],
 ) -> Result<SetHash, DossierError> {
-    network::chain_of(network).ok_or_else(|| DossierError::UnknownNetwork(network.clone()))?;
-    let mut keys: Vec<Key32> = offers
+    let chain =
+        network::chain_of(network).ok_or_else(|| DossierError::UnknownNetwork(network.clone()))?;
+    let mut keys = offers
         .iter()
-        .map(|o| Key32(o.payload().settlement_key.ed25519.as_bytes()))
-        .collect();
+        .map(|offer| settlement_key(&chain.codec, offer.payload()))
+        .collect::<Result<Vec<Key32>, _>>()?;
     keys.sort_unstable();
-    ValidatorSet::new(threshold, &keys)
-        .map(|set| set.hash())
-        .map_err(DossierError::Set)
+    let set = ValidatorSet::new(threshold, &keys).map_err(DossierError::Set)?;
+    chain.codec.set_hash(&set).map_err(DossierError::Signers)
+}
+
+/// The key a validator signs settlements with on this network.
+fn settlement_key(codec: &Codec, offer: &ValidatorOffer) -> Result<Key32, DossierError> {
+    match codec {
+        Codec::Solana(_) => Ok(Key32(offer.settlement_key.ed25519.as_bytes())),
+        Codec::Evm(_) => offer
+            .settlement_key
+            .evm
+            .map(|evm| EvmAccount(evm.as_bytes()).to_key())
+            .ok_or(DossierError::Offer {
+                validator: offer.validator,
+                source: OfferFault::NoEvmKey,
+            }),
+    }
 }
 
 impl Quote {
@@ -127,25 +145,37 @@ impl Quote {
         {
             return Err(DossierError::ModelNotAccepted);
         }
-        let members = members(parts, payment)?;
+        let codec = chain.codec;
+        let members = members(parts, payment, &codec)?;
         let keys: Vec<Key32> = members.iter().map(|member| member.settlement_key).collect();
         let set =
             ValidatorSet::new(intent.validation.threshold, &keys).map_err(DossierError::Set)?;
-        if set.hash().0 != payment.validator_set.as_bytes() {
+        let set_hash = codec.set_hash(&set).map_err(DossierError::Signers)?;
+        if set_hash.0 != payment.validator_set.as_bytes() {
             return Err(DossierError::OtherSet);
         }
         let large = payment.budget.get() > LARGE_BUDGET_UNITS;
         let decision_time_s = parts.manifest.payload().decision_time_s;
         let times = Times::of(intent, decision_time_s, chain.class, large)?;
-        let terms = terms(parts, payment, &set, &times)?;
-        settleable(&terms, &chain.domain, terms.issued_at).map_err(DossierError::NotSettleable)?;
-        let terms_hash = terms.hash(&chain.domain);
-        let (pay_to, _bump) = vault_address(&terms_hash, &chain.domain.program)
+        let terms = Draft {
+            parts,
+            payment,
+            codec: &codec,
+        }
+        .terms(set_hash, &times)?;
+        let terms_bytes = codec.encode_terms(&terms).map_err(DossierError::Terms)?;
+        codec
+            .settleable(&terms, terms.issued_at)
+            .map_err(DossierError::NotSettleable)?;
+        let terms_hash = codec.terms_hash(&terms).map_err(DossierError::Terms)?;
+        let pay_to = codec
+            .pay_to(&terms_hash)
             .ok_or(DossierError::NoVaultAddress)?;
         let quote = Self {
             payment_index,
-            domain: chain.domain,
+            codec,
             terms,
+            terms_bytes,
             terms_hash,
             pay_to,
             set,
@@ -157,6 +187,12 @@ impl Quote {
         Ok(quote)
     }
 
+    /// [`Quote::pay_to`] as the network spells it. An address of this codec always has a spelling.
+    #[must_use]
+    pub fn pay_to_address(&self) -> Option<Address> {
+        self.codec.address_of(&self.pay_to)
+    }
+
     /// Whether no row of this task may pay the account: the zero account, the vault itself, the asset, the
     /// program (threat #58).
     #[must_use]
@@ -164,7 +200,7 @@ impl Quote {
         account.is_zero()
             || *account == self.pay_to
             || *account == self.terms.mint
-            || *account == self.domain.program
+            || *account == self.codec.verifier()
     }
 
     fn check_payees(&self) -> Result<(), DossierError> {
@@ -264,7 +300,16 @@ fn check_registration(parts: &TaskParts<'_>) -> Result<(), DossierError> {
 }
 
 /// The validators in set order, each fit for this task.
-fn members(parts: &TaskParts<'_>, payment: &PaymentOption) -> Result<Vec<SetMember>, DossierError> {
+fn members(
+    parts: &TaskParts<'_>,
+    payment: &PaymentOption,
+    codec: &Codec,
+) -> Result<Vec<SetMember>, DossierError> {
+    let draft = Draft {
+        parts,
+        payment,
+        codec,
+    };
     let envelope_keys: BTreeSet<Ed25519Id> = parts
         .offers
         .iter()
@@ -278,7 +323,7 @@ fn members(parts: &TaskParts<'_>, payment: &PaymentOption) -> Result<Vec<SetMemb
             validator: offer.validator,
             source,
         };
-        let member = member(parts, payment, offer, offer_index)?;
+        let member = draft.member(offer, offer_index)?;
         if !seen_keys.insert(member.key) {
             return Err(refuse(OfferFault::EnvelopeKeyTwice));
         }
@@ -294,118 +339,122 @@ fn members(parts: &TaskParts<'_>, payment: &PaymentOption) -> Result<Vec<SetMemb
     Ok(members)
 }
 
-fn member(
-    parts: &TaskParts<'_>,
-    payment: &PaymentOption,
-    offer: &ValidatorOffer,
-    offer_index: usize,
-) -> Result<SetMember, DossierError> {
-    let refuse = |source| DossierError::Offer {
-        validator: offer.validator,
-        source,
-    };
-    let issued = parts.intent.issued_at_ms;
-    if offer.expires_at_ms <= issued {
-        return Err(refuse(OfferFault::Expired {
-            expires: offer.expires_at_ms,
-            issued,
-        }));
-    }
-    if !offer.models.contains(&parts.intent.validation.model) {
-        return Err(refuse(OfferFault::Model));
-    }
-    if !offer
-        .families
-        .contains(&parts.manifest.payload().capability_id)
-    {
-        return Err(refuse(OfferFault::Family));
-    }
-    let fee = offer
-        .fees
-        .iter()
-        .find(|fee| fee.network == payment.network && fee.asset == payment.asset)
-        .ok_or(refuse(OfferFault::NoFee))?
-        .fee;
-    let fee = Units::new(fee.get())
-        .filter(|fee| fee.to_u64().is_some())
-        .ok_or(DossierError::AmountTooLarge(fee))?;
-    let payout = offer
-        .payouts
-        .get(&payment.network)
-        .ok_or(refuse(OfferFault::NoPayout))?;
-    let payout = account(payout).ok_or(DossierError::BadAddress {
-        what: Party::Validator,
-    })?;
-    let settlement_key = Key32(offer.settlement_key.ed25519.as_bytes());
-    Ok(SetMember {
-        key: offer.validator,
-        settlement_key,
-        fee,
-        payout,
-        offer_index,
-    })
+/// One way to pay, on its way to terms.
+struct Draft<'a> {
+    parts: &'a TaskParts<'a>,
+    payment: &'a PaymentOption,
+    codec: &'a Codec,
 }
 
-fn terms(
-    parts: &TaskParts<'_>,
-    payment: &PaymentOption,
-    set: &ValidatorSet,
-    times: &Times,
-) -> Result<Terms, DossierError> {
-    let commission = &parts.registration.payload().commission;
-    let commission_payee = if commission.bps.get() == 0 {
-        Key32::ZERO
-    } else {
-        let wallet = commission
-            .wallets
-            .get(&payment.network)
-            .ok_or(DossierError::NoCommissionWallet)?;
-        party(wallet, Party::Creator)?
-    };
-    let gateway_fee_payee = match &payment.gateway_fee_payee {
-        Some(payee) => party(payee, Party::GatewayFeePayee)?,
-        None => Key32::ZERO,
-    };
-    let refund_to = party(&payment.refund_to, Party::RefundTo)?;
-    let rent_to = match &payment.rent_to {
-        Some(rent_to) => party(rent_to, Party::RentTo)?,
-        None => refund_to,
-    };
-    let on_silence = match parts.intent.on_silence {
-        OnSilence::Refund => crate::OnSilence::Refund,
-        OnSilence::Majority => crate::OnSilence::Majority,
-    };
-    Ok(Terms {
-        version: TERMS_VERSION,
-        on_silence: on_silence_byte(on_silence),
-        commission_bps: Bps(commission.bps.get()),
-        gateway_fee_bps: Bps(payment.gateway_fee_bps.get()),
-        reserved: 0,
-        budget: amount(payment.budget)?,
-        validator_fee_cap: amount(payment.validator_fee_cap)?,
-        issued_at: chain(parts.intent.issued_at_ms.get() / 1_000)?,
-        settle_by: times.settle_by_s,
-        refund_after: times.refund_after_s,
-        task_id: TaskId(parts.task_id.as_bytes()),
-        mint: party(&payment.asset, Party::Asset)?,
-        refund_to,
-        validator_set: set.hash(),
-        commission_payee,
-        gateway_fee_payee,
-        rent_to,
-        salt: payment.salt.as_bytes(),
-    })
+impl Draft<'_> {
+    /// A validator fit for this task.
+    fn member(
+        &self,
+        offer: &ValidatorOffer,
+        offer_index: usize,
+    ) -> Result<SetMember, DossierError> {
+        let refuse = |source| DossierError::Offer {
+            validator: offer.validator,
+            source,
+        };
+        let (intent, network) = (self.parts.intent, &self.payment.network);
+        let issued = intent.issued_at_ms;
+        if offer.expires_at_ms <= issued {
+            return Err(refuse(OfferFault::Expired {
+                expires: offer.expires_at_ms,
+                issued,
+            }));
+        }
+        if !offer.models.contains(&intent.validation.model) {
+            return Err(refuse(OfferFault::Model));
+        }
+        let capability = &self.parts.manifest.payload().capability_id;
+        if !offer.families.contains(capability) {
+            return Err(refuse(OfferFault::Family));
+        }
+        let fee = offer
+            .fees
+            .iter()
+            .find(|fee| fee.network == *network && fee.asset == self.payment.asset)
+            .ok_or(refuse(OfferFault::NoFee))?
+            .fee;
+        let fee = Units::new(fee.get())
+            .filter(|fee| fee.to_u64().is_some())
+            .ok_or(DossierError::AmountTooLarge(fee))?;
+        let payout = offer
+            .payouts
+            .get(network)
+            .ok_or(refuse(OfferFault::NoPayout))?;
+        Ok(SetMember {
+            key: offer.validator,
+            settlement_key: settlement_key(self.codec, offer)?,
+            fee,
+            payout: self.party(payout, Party::Validator)?,
+            offer_index,
+        })
+    }
+
+    fn terms(&self, validator_set: SetHash, times: &Times) -> Result<Terms, DossierError> {
+        let (parts, payment) = (self.parts, self.payment);
+        let commission = &parts.registration.payload().commission;
+        let commission_payee = if commission.bps.get() == 0 {
+            Key32::ZERO
+        } else {
+            let wallet = commission
+                .wallets
+                .get(&payment.network)
+                .ok_or(DossierError::NoCommissionWallet)?;
+            self.party(wallet, Party::Creator)?
+        };
+        let gateway_fee_payee = match &payment.gateway_fee_payee {
+            Some(payee) => self.party(payee, Party::GatewayFeePayee)?,
+            None => Key32::ZERO,
+        };
+        let refund_to = self.party(&payment.refund_to, Party::RefundTo)?;
+        Ok(Terms {
+            version: TERMS_VERSION,
+            on_silence: on_silence_byte(parts.intent.on_silence),
+            commission_bps: Bps(commission.bps.get()),
+            gateway_fee_bps: Bps(payment.gateway_fee_bps.get()),
+            reserved: 0,
+            budget: amount(payment.budget)?,
+            validator_fee_cap: amount(payment.validator_fee_cap)?,
+            issued_at: chain(parts.intent.issued_at_ms.get() / 1_000)?,
+            settle_by: times.settle_by_s,
+            refund_after: times.refund_after_s,
+            task_id: TaskId(parts.task_id.as_bytes()),
+            mint: self.party(&payment.asset, Party::Asset)?,
+            refund_to,
+            validator_set,
+            commission_payee,
+            gateway_fee_payee,
+            rent_to: self.rent_to(refund_to)?,
+            salt: payment.salt.as_bytes(),
+        })
+    }
+
+    /// Who gets the rent back; zero where no account costs any. A `rentTo` there is refused by the codec: the
+    /// terms have no place for it, so nobody would be bound by it.
+    fn rent_to(&self, refund_to: Key32) -> Result<Key32, DossierError> {
+        match (&self.payment.rent_to, self.codec) {
+            (Some(rent_to), Codec::Solana(_) | Codec::Evm(_)) => self.party(rent_to, Party::RentTo),
+            (None, Codec::Solana(_)) => Ok(refund_to),
+            (None, Codec::Evm(_)) => Ok(Key32::ZERO),
+        }
+    }
+
+    fn party(&self, address: &Address, what: Party) -> Result<Key32, DossierError> {
+        self.codec
+            .account(address)
+            .ok_or(DossierError::BadAddress { what })
+    }
 }
 
-const fn on_silence_byte(on_silence: crate::OnSilence) -> u8 {
+const fn on_silence_byte(on_silence: OnSilence) -> u8 {
     match on_silence {
-        crate::OnSilence::Refund => 0,
-        crate::OnSilence::Majority => 1,
+        OnSilence::Refund => crate::OnSilence::Refund as u8,
+        OnSilence::Majority => crate::OnSilence::Majority as u8,
     }
-}
-
-fn party(address: &Address, what: Party) -> Result<Key32, DossierError> {
-    account(address).ok_or(DossierError::BadAddress { what })
 }
 
 fn amount(amount: d402_objects::Amount) -> Result<u64, DossierError> {

@@ -444,7 +444,7 @@ fn a_task_whose_receipt_might_not_fit_the_chain_is_refused() {
 #[test]
 fn unknown_networks_and_odd_amounts_are_refused() {
     let network = with_intent(|intent| {
-        intent.payment[0].network = "eip155:8453".parse().unwrap();
+        intent.payment[0].network = "eip155:1".parse().unwrap();
     });
     assert!(matches!(network, Err(DossierError::UnknownNetwork(_))));
     let large: d402_objects::Amount = "18446744073709551616".parse().unwrap();

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use d402_objects::{Amount, Cid, Ed25519Id, Hex32, Lease, Mode, Signed, UnixMs, lease_set_root};
 
-use crate::market::{Dossier, network::account};
+use crate::market::Dossier;
 
 /// The leases of one attempt, in `leaseIndex` order. Every rule of the set holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -294,7 +294,10 @@ fn check_parties(dossier: &Dossier, leases: &[Signed<Lease>]) -> Result<(), Leas
         if dossier.is_validator_key(&worker) {
             return Err(LeaseFault::WorkerIsValidator { worker });
         }
-        let payee = account(&lease.payout.address).ok_or(LeaseFault::BadPayout { lease_index })?;
+        let payee = dossier
+            .codec()
+            .account(&lease.payout.address)
+            .ok_or(LeaseFault::BadPayout { lease_index })?;
         if dossier.is_forbidden_worker_payee(&payee) {
             return Err(LeaseFault::ForbiddenPayout { lease_index });
         }

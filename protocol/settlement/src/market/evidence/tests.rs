@@ -7,7 +7,6 @@ use d402_objects::{
 };
 
 use super::*;
-use crate::market::address_of;
 use crate::market::testkit::{Scene, TaskSpec, TaskStory, key, wallet};
 
 fn resign<T: Payload>(
@@ -236,8 +235,8 @@ fn threat_58_a_worker_is_not_paid_at_an_account_with_another_part_in_the_task() 
     let scene = Scene::new(TaskSpec::single(3, 4));
     let asset = scene.dossier.asset().clone();
     let forbidden: [Address; 7] = [
-        address_of(&crate::Key32::ZERO).unwrap(),
-        address_of(&scene.dossier.pay_to()).unwrap(),
+        scene.dossier.address_of(&crate::Key32::ZERO).unwrap(),
+        scene.dossier.address_of(&scene.dossier.pay_to()).unwrap(),
         asset,
         wallet("refund", 0),
         wallet("creator", 0),

@@ -17,7 +17,7 @@ mod scene;
 mod spec;
 mod story;
 
-pub use actors::{Actors, ValidatorActor, WorkerActor, key, wallet};
+pub use actors::{Actors, ValidatorActor, WorkerActor, evm_key, key, wallet, wallet_on};
 pub use scene::Scene;
 pub use spec::{TaskSpec, echo_manifest};
 pub use story::{TaskStory, funded_at};

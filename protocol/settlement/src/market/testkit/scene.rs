@@ -6,12 +6,12 @@ use d402_objects::{
     Registration, ResultClaim, Signed, SigningKey, TaskIntent, UnixMs, ValidationPolicy,
     ValidationReceipt, ValidatorOffer, Verdict, evidence_root, lease_set_root,
 };
-use ed25519_dalek::Signer as _;
 
 use super::actors::{asset, digest};
-use super::{Actors, TaskSpec, wallet};
+use super::{Actors, TaskSpec, wallet_on};
+use crate::Codec;
 use crate::market::evidence::claim_opens;
-use crate::market::{Decided, Dossier, DossierParts, SIMULATED_NETWORK, set_hash_of};
+use crate::market::{Decided, Dossier, DossierParts, chain_of, set_hash_of};
 
 /// A task, its actors and its dossier.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl Scene {
     /// Builds and checks the dossier of a spec.
     #[must_use]
     pub fn new(spec: TaskSpec) -> Self {
-        let actors = Actors::new(usize::from(spec.n));
+        let actors = Actors::on(&spec.network, usize::from(spec.n));
         let dossier = Dossier::check(Self::parts(&spec, &actors)).unwrap();
         Self {
             spec,
@@ -323,7 +323,7 @@ impl Scene {
         let actor = &self.actors.validators[validator];
         IndexedSignature {
             set_index: self.set_index(validator),
-            signature: actor.settlement.sign(digest).to_bytes().into(),
+            signature: actor.sign_settlement(self.dossier.codec(), digest),
         }
     }
 
@@ -352,7 +352,7 @@ fn registration(spec: &TaskSpec, manifest_cid: Cid) -> Registration {
         namespace: "test".parse().unwrap(),
         commission: Commission {
             bps: Bps::new(spec.commission_bps).unwrap(),
-            wallets: [(SIMULATED_NETWORK.parse().unwrap(), wallet("creator", 0))].into(),
+            wallets: [(spec.network.clone(), wallet_on(&spec.network, "creator", 0))].into(),
         },
         seq: 1,
         valid_from_ms: UnixMs::new(0).unwrap(),
@@ -366,8 +366,12 @@ fn intent(
     [manifest_cid, registration_cid]: [Cid; 2],
     offers: &[Signed<ValidatorOffer>],
 ) -> TaskIntent {
-    let network: d402_objects::Caip2 = SIMULATED_NETWORK.parse().unwrap();
+    let network = spec.network.clone();
     let set_hash = set_hash_of(&network, spec.m, offers).unwrap();
+    let rail = match chain_of(&network).unwrap().codec {
+        Codec::Solana(_) => "simulated",
+        Codec::Evm(_) => "base-escrow",
+    };
     let mut nonce = [0u8; 16];
     nonce[..8].copy_from_slice(&spec.seed.to_le_bytes());
     TaskIntent {
@@ -394,17 +398,18 @@ fn intent(
             threshold: spec.m,
         },
         payment: vec![PaymentOption {
-            rail: "simulated".parse().unwrap(),
-            network,
-            asset: asset(),
+            rail: rail.parse().unwrap(),
+            asset: asset(&network),
             budget: spec.budget.into(),
-            refund_to: wallet("refund", 0),
+            refund_to: wallet_on(&network, "refund", 0),
             rent_to: None,
             validator_set: Hex32::from_bytes(set_hash.0),
             gateway_fee_bps: Bps::new(spec.gateway_fee_bps).unwrap(),
-            gateway_fee_payee: (spec.gateway_fee_bps > 0).then(|| wallet("gateway", 0)),
+            gateway_fee_payee: (spec.gateway_fee_bps > 0)
+                .then(|| wallet_on(&network, "gateway", 0)),
             validator_fee_cap: spec.validator_fee_cap.into(),
             salt: digest(&format!("task salt {}", spec.seed)),
+            network,
         }],
         on_silence: spec.on_silence,
         access_hash: digest("access token"),

@@ -1,11 +1,12 @@
 //! What a task of a test looks like.
 
 use d402_objects::{
-    CapabilityId, Determinism, Ed25519Id, Manifest, Mode, NetworkPermission, OnSilence,
+    Caip2, CapabilityId, Determinism, Ed25519Id, Manifest, Mode, NetworkPermission, OnSilence,
     Performance, Permissions, ValidationModel,
 };
 
 use super::key;
+use crate::market::SIMULATED_NETWORK;
 
 /// A task of a test; change fields before building a [`Scene`](super::Scene) from it.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct TaskSpec {
     pub manifest: Manifest,
     /// Whether the buyer signs the intent, else the gateway does for it.
     pub buyer_signs: bool,
+    /// Where the money lies.
+    pub network: Caip2,
 }
 
 impl TaskSpec {
@@ -77,6 +80,7 @@ impl TaskSpec {
             model: ValidationModel::Exact,
             manifest: echo_manifest(),
             buyer_signs: true,
+            network: SIMULATED_NETWORK.parse().unwrap(),
         }
     }
 
@@ -101,6 +105,13 @@ impl TaskSpec {
             max_attempts: 1,
             ..Self::single(m, n)
         }
+    }
+
+    /// The same task paid on another network; its wallets and keys follow.
+    #[must_use]
+    pub fn on(mut self, network: &str) -> Self {
+        self.network = network.parse().unwrap();
+        self
     }
 
     /// The same task with another number in its nonce and salt.

@@ -5,7 +5,7 @@ use d402_settlement::ledger::{
     Command, Effects, TransferKind, Unpayable, VaultAccount, VaultSite, VaultState, apply,
 };
 use d402_settlement::market::{Dossier, check_signatures};
-use d402_settlement::{Units, UnixSeconds};
+use d402_settlement::{Domain, Units, UnixSeconds};
 use d402_wire::simchain::{PaidKind, PaidRow};
 
 use crate::ports::Settled;
@@ -19,7 +19,7 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(dossier: &Dossier) -> Self {
-        let site = VaultSite::of(dossier.domain(), dossier.terms()).unwrap();
+        let site = VaultSite::of(&Domain::SIMULATED, dossier.terms()).unwrap();
         Self {
             state: VaultState::absent(site),
             settled: None,

@@ -7,7 +7,7 @@ use d402_objects::{
     Manifest, Registration, Signed, TaskIntent, ValidatorOffer, Value, canonical, parse_payload,
 };
 use d402_settlement::market::testkit::wallet;
-use d402_settlement::market::{Quote, TaskParts, address_of};
+use d402_settlement::market::{Quote, TaskParts};
 use proptest::prelude::{
     Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
@@ -57,11 +57,11 @@ async fn a_client_recomputes_terms_and_address_from_the_402() {
         offers: &offers,
     };
     let quote = Quote::of(&parts, 0).unwrap();
-    assert_eq!(entry["payTo"], address_of(&quote.pay_to).unwrap().as_str());
+    assert_eq!(entry["payTo"], quote.pay_to_address().unwrap().as_str());
     let terms = URL_SAFE_NO_PAD
         .decode(entry["extra"]["d402"]["terms"].as_str().unwrap())
         .unwrap();
-    assert_eq!(terms, quote.terms.encode());
+    assert_eq!(terms, *quote.terms_bytes);
     assert_eq!(intent.payment[0].refund_to, wallet("refund", 0));
     assert_eq!(entry["amount"], intent.payment[0].budget.to_string());
     assert_eq!((quote.set.m(), quote.set.n()), (3, 4));
