@@ -9,10 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use alloy::primitives::Bytes;
-use reqwest::{StatusCode, Url};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json, value::RawValue};
+use url::Url;
 
 /// Times and sizes of one provider.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +119,7 @@ impl RpcError {
 /// A client of one provider.
 #[derive(Clone)]
 pub struct Rpc {
-    http: reqwest::Client,
+    http: Client<HttpsConnector<HttpConnector>, Full<bytes::Bytes>>,
     url: Url,
     limits: RpcLimits,
     next: Arc<AtomicU64>,
@@ -139,14 +144,18 @@ impl Rpc {
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             return Err(RpcError::Address);
         }
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls().ok_or(RpcError::Address)?)
-            .connect_timeout(limits.connect)
-            .timeout(limits.request)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|_| RpcError::Address)?;
+        let mut tcp = HttpConnector::new();
+        tcp.set_connect_timeout(Some(limits.connect));
+        tcp.set_nodelay(true);
+        // The connector looks at the scheme itself: this one only lets `https` through to it.
+        tcp.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .map_err(|_| RpcError::Address)?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let http = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self {
             http,
             url,
@@ -191,51 +200,37 @@ impl Rpc {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let unknown = RpcError::unknown;
-        let response = self
-            .http
-            .post(self.url.clone())
-            .json(&request)
-            .send()
+        let body = serde_json::to_vec(&request).map_err(|_| unknown(Silence::Malformed))?;
+        let (status, body) = tokio::time::timeout(self.limits.request, self.post(body))
             .await
-            .map_err(|_| unknown(Silence::NoAnswer))?;
-        let status = response.status();
-        let body = self.bounded(response).await?;
+            .map_err(|_| unknown(Silence::NoAnswer))??;
         match answer::<T>(&body, id) {
             // Some providers send their JSON-RPC errors with a 4xx status.
-            Some(answer) if status == StatusCode::OK || answer.is_err() => answer,
-            Some(_) | None if status != StatusCode::OK => {
-                Err(unknown(Silence::Status(status.as_u16())))
+            Some(answer) if status == 200 || answer.is_err() => answer,
+            Some(_) | None if status != 200 => {
+                Err(unknown(Silence::Status(status)))
             }
             Some(_) | None => Err(unknown(Silence::Malformed)),
         }
     }
 
-    async fn bounded(&self, mut response: reqwest::Response) -> Result<Vec<u8>, RpcError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|_| RpcError::unknown(Silence::NoAnswer))?
-        {
-            if body.len().saturating_add(chunk.len()) > self.limits.answer_bytes {
-                return Err(RpcError::unknown(Silence::TooLong));
+    async fn post(&self, body: Vec<u8>) -> Result<(u16, bytes::Bytes), RpcError> {
+        let request = http::Request::post(self.url.as_str())
+            .header("content-type", "application/json")
+            .body(Full::from(body))
+            .map_err(|_| RpcError::Address)?;
+        let lost = RpcError::unknown(Silence::NoAnswer);
+        let response = self.http.request(request).await.map_err(|_| lost.clone())?;
+        let status = response.status().as_u16();
+        let limited = Limited::new(response.into_body(), self.limits.answer_bytes);
+        match limited.collect().await {
+            Ok(collected) => Ok((status, collected.to_bytes())),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(RpcError::unknown(Silence::TooLong))
             }
-            body.extend_from_slice(&chunk);
+            Err(_) => Err(lost),
         }
-        Ok(body)
     }
-}
-
-/// rustls with ring and the roots of the web, as everywhere in this project.
-fn tls() -> Option<rustls::ClientConfig> {
-    let roots = rustls::RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .ok()?;
-    Some(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[derive(serde::Deserialize)]

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use d402_core::ports::{
     Deposit, PaymentFault, Rail, RailError, Settled, VaultState, VerifiedPayment,
 };
-use d402_evm::abi::{Ledger, Token};
+use d402_evm::abi::Token;
 use d402_evm::chain::LogFilter;
 use d402_evm::rpc::Silence;
 use d402_evm::{Chain, EscrowQuery, EscrowView, Level, RpcError};
@@ -117,7 +117,7 @@ impl EscrowRail {
             escrow: place.escrow,
             ledger: self.options.ledger,
             asset: place.asset,
-            budget: place.terms.budget,
+            budget: place.terms.budget.get(),
             issued_at: place.terms.issued_at,
         }
     }
@@ -129,7 +129,7 @@ impl EscrowRail {
     }
 
     fn level(&self, place: &Place) -> Level {
-        self.chain.options().finality.level(place.terms.budget)
+        self.chain.options().finality.level(place.terms.budget.get())
     }
 
     fn note(&self, payment: &SignedAuthorization) -> Hex32 {
@@ -363,7 +363,7 @@ impl Rail for EscrowRail {
         };
         let given = &payment.authorization;
         if given.to != place.escrow
-            || given.value != U256::from(place.terms.budget)
+            || given.value != U256::from(place.terms.budget.get())
             || place.asset != self.options.token.asset
         {
             return Ok(Err(PaymentFault::Mismatch));
@@ -418,7 +418,7 @@ impl Rail for EscrowRail {
 
     fn settle_body(&self, terms: &[u8], receipt: &SignedReceipt) -> Result<Vec<u8>, RailError> {
         let place = self.place(terms)?;
-        let wanted = Hex32::from_bytes(place.terms.validator_set);
+        let wanted = Hex32::from_bytes(place.terms.validator_set.0);
         let set = self
             .sets
             .recall(wanted)
@@ -441,7 +441,7 @@ impl Rail for EscrowRail {
         let place = self.place(terms)?;
         let level = self.level(&place);
         let view = self.view(&place, level).await?;
-        let held = view.settled.is_some() || view.balance >= place.terms.budget;
+        let held = view.settled.is_some() || view.balance >= place.terms.budget.get();
         if let (Some(at), true) = (view.covered_at, held) {
             let units = if view.settled.is_some() {
                 view.received
@@ -458,7 +458,7 @@ impl Rail for EscrowRail {
         } else {
             self.view(&place, Level::Latest).await?
         };
-        if newest.covered_at.is_some() && newest.balance >= place.terms.budget {
+        if newest.covered_at.is_some() && newest.balance >= place.terms.budget.get() {
             // There, and not sure enough yet.
             return Ok(Deposit::Pending);
         }

@@ -9,12 +9,14 @@
 //! | [`book`] | which intent has which nonce, durable |
 //! | [`sequencer`] | intents become transactions and stay on the chain |
 //! | [`outcome`] | what a refusal of the ledger means for money |
+//! | [`devnet`] | a chain of this machine, for demo and tests |
 //! | [`escrow`] | [`d402_core::ports::Rail`] with payTo = the task's escrow |
 
 pub mod authorization;
 pub mod body;
 pub mod book;
 pub mod check;
+pub mod devnet;
 pub mod escrow;
 pub mod outcome;
 pub mod sequencer;
