@@ -8,6 +8,7 @@
     dead_code,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -18,7 +19,12 @@
 
 mod address;
 mod arithmetic;
+mod base;
+#[path = "../../tests/base/scene.rs"]
+mod base_scene;
 mod bundles;
+#[path = "../../tests/base/corpus.rs"]
+mod corpus;
 mod derive;
 #[path = "../../tests/invariants/ed25519_cases.rs"]
 mod ed25519_cases;
@@ -45,7 +51,7 @@ fn main() {
         ("ledger.json", ledger::vectors()),
         ("vault-address.json", address::vectors()),
     ];
-    for (name, value) in files {
+    for (name, value) in files.into_iter().chain(base::files()) {
         let path = directory.join(name);
         std::fs::write(&path, json::text(value)).expect("the directory can be written");
         println!("{}", path.display());
