@@ -76,8 +76,8 @@ sol! {
     interface Ledger {
         event TermsPublished(bytes32 indexed termsHash, address indexed escrow, Terms terms);
         event Funded(bytes32 indexed termsHash, address indexed from, uint256 amount, bytes32 nonce);
-        event Settled(bytes32 indexed termsHash, address indexed escrow, bytes32 indexed receiptCid,
-            uint8 outcome, uint256 unpaid, uint256[] payouts);
+        event Settled(bytes32 indexed termsHash, bytes32 indexed receiptCid, uint8 outcome, uint256 unpaid,
+            uint256[] payouts);
         event Swept(bytes32 indexed termsHash, address indexed token, address indexed to, uint256 amount);
 
         error AlreadySettled(bytes32 termsHash);

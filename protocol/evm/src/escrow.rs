@@ -7,7 +7,7 @@
 use alloy::primitives::{Address, B256, U256};
 use alloy::sol_types::{SolCall as _, SolEvent as _};
 
-use crate::abi::{Ledger, Multicall3, Token};
+use crate::abi::{Ledger, Multicall3, Row, Token};
 use crate::chain::{Chain, Head, Level, LogFilter};
 use crate::rpc::{RpcError, Silence};
 use crate::wire::Log;
@@ -30,6 +30,23 @@ pub struct EscrowQuery {
     pub budget: u128,
     /// When the terms were made, unix seconds: nobody can have paid much earlier.
     pub issued_at: u64,
+    /// Whom the ledger pays besides the rows.
+    pub shares: Shares,
+}
+
+/// Payees the ledger computes from terms and rows (M3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Creator's share of every worker row, taken out of it.
+    pub commission_bps: u16,
+    /// Creator.
+    pub commission_payee: Address,
+    /// Gateway's share of the worker total, on top of it.
+    pub gateway_fee_bps: u16,
+    /// Gateway.
+    pub gateway_fee_payee: Address,
+    /// Gets the rest.
+    pub refund_to: Address,
 }
 
 /// An escrow at one block.
@@ -251,11 +268,11 @@ async fn settlement_in(
     }
     let event = Ledger::Settled::decode_raw_log(log.topics.iter().copied(), &log.data)
         .map_err(|_| malformed.clone())?;
-    if event.termsHash != query.terms_hash || event.escrow != query.escrow {
+    if event.termsHash != query.terms_hash {
         return Err(malformed);
     }
-    let roles = roles_of(chain, log, event.receiptCid).await?;
-    let (paid, refunded) = payouts(&event, &roles).ok_or(malformed)?;
+    let rows = rows_of(chain, log, event.receiptCid).await?;
+    let (paid, refunded) = payouts(&event, &query.shares, rows.as_deref()).ok_or(malformed)?;
     Ok(Some(SettledView {
         receipt_cid: event.receiptCid,
         outcome: event.outcome,
@@ -268,39 +285,100 @@ async fn settlement_in(
     }))
 }
 
-/// Rows, then creator, gateway, refundTo, each `payee << 96 | amount`; bit i of `unpaid` marks what the token
-/// refused. `None` when the list is shorter than the three that always are there.
-fn payouts(event: &Ledger::Settled, roles: &[u8]) -> Option<(Vec<PaidRow>, u128)> {
-    let (rest, rows) = event
-        .payouts
-        .split_at_checked(event.payouts.len().checked_sub(3)?)
-        .map(|(rows, rest)| (rest, rows))?;
-    let mut paid = Vec::with_capacity(event.payouts.len());
-    let mut place = 0_usize;
-    for packed in rows.iter().chain(rest.iter().take(2)) {
-        let role = if place < rows.len() {
-            roles.get(place).copied().unwrap_or(0)
-        } else {
-            // 2 creator, 3 gateway.
-            u8::try_from(place.checked_sub(rows.len())?)
-                .ok()?
-                .checked_add(2)?
-        };
-        let (payee, amount) = unpack(*packed);
-        if amount > 0 {
-            let credited = event.unpaid.bit(place);
-            paid.push(PaidRow {
-                payee,
-                role,
-                amount,
-                credited,
-            });
-        }
-        place = place.checked_add(1)?;
+/// Who is paid behind the rows: creator, gateway, refundTo, each only when it gets something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Computed {
+    Creator,
+    Gateway,
+    Refund,
+}
+
+/// The event's list, `payee << 96 | amount` each; bit i of `unpaid` marks what the token refused. `None` when
+/// the list is not one these terms and rows give.
+fn payouts(
+    event: &Ledger::Settled,
+    shares: &Shares,
+    rows: Option<&[Row]>,
+) -> Option<(Vec<PaidRow>, u128)> {
+    let listed: Vec<(Address, u128)> = event.payouts.iter().map(|p| unpack(*p)).collect();
+    let (count, computed) = match rows {
+        Some(rows) => (rows.len(), computed(shares, rows)?),
+        None => guessed(shares, &listed),
+    };
+    let behind = listed.get(count..)?;
+    let mut paid = Vec::with_capacity(listed.len());
+    for (place, (payee, amount)) in listed.iter().enumerate().take(count) {
+        let role = rows
+            .and_then(|rows| rows.get(place))
+            .map_or(0, |row| row.role);
+        paid.push(row_of((*payee, *amount), role, event.unpaid.bit(place)));
     }
-    let (_, residual) = unpack(*rest.last()?);
-    let refunded = if event.unpaid.bit(place) { 0 } else { residual };
-    Some((paid, refunded))
+    let mut refunded = 0;
+    for (place, (entry, who)) in (count..).zip(behind.iter().zip(&computed)) {
+        let refused = event.unpaid.bit(place);
+        match who {
+            Computed::Creator => paid.push(row_of(*entry, 2, refused)),
+            Computed::Gateway => paid.push(row_of(*entry, 3, refused)),
+            Computed::Refund if !refused => refunded = entry.1,
+            Computed::Refund => {}
+        }
+    }
+    paid.retain(|row| row.amount > 0);
+    let at_most_the_refund_is_missing = behind.len() == computed.len()
+        || (behind.len().checked_add(1) == Some(computed.len())
+            && computed.last() == Some(&Computed::Refund));
+    at_most_the_refund_is_missing.then_some((paid, refunded))
+}
+
+const fn row_of((payee, amount): (Address, u128), role: u8, credited: bool) -> PaidRow {
+    PaidRow {
+        payee,
+        role,
+        amount,
+        credited,
+    }
+}
+
+/// Spec §2.4: the commission is rounded down per worker row, the fee over their sum.
+fn computed(shares: &Shares, rows: &[Row]) -> Option<Vec<Computed>> {
+    let (mut commission, mut total) = (0_u128, 0_u128);
+    for row in rows.iter().filter(|row| row.role == 0) {
+        let amount: u128 = row.amount.to();
+        commission = commission.checked_add(share(amount, shares.commission_bps)?)?;
+        total = total.checked_add(amount)?;
+    }
+    let mut who = Vec::with_capacity(3);
+    if commission > 0 {
+        who.push(Computed::Creator);
+    }
+    if share(total, shares.gateway_fee_bps)? > 0 {
+        who.push(Computed::Gateway);
+    }
+    who.push(Computed::Refund);
+    Some(who)
+}
+
+fn share(amount: u128, bps: u16) -> Option<u128> {
+    amount.checked_mul(u128::from(bps))?.checked_div(10_000)
+}
+
+/// Without the rows: the last payees as far as they are the terms' own.
+fn guessed(shares: &Shares, listed: &[(Address, u128)]) -> (usize, Vec<Computed>) {
+    let mut count = listed.len();
+    let mut who = Vec::with_capacity(3);
+    let order = [
+        (shares.refund_to, Computed::Refund),
+        (shares.gateway_fee_payee, Computed::Gateway),
+        (shares.commission_payee, Computed::Creator),
+    ];
+    for (payee, computed) in order {
+        let last = count.checked_sub(1).and_then(|place| listed.get(place));
+        if !payee.is_zero() && last.is_some_and(|(found, _)| *found == payee) {
+            count = count.saturating_sub(1);
+            who.insert(0, computed);
+        }
+    }
+    (count, who)
 }
 
 fn unpack(packed: U256) -> (Address, u128) {
@@ -313,26 +391,28 @@ fn unpack(packed: U256) -> (Address, u128) {
     (Address::from_slice(payee), u128::from_be_bytes(units))
 }
 
-/// Roles of the rows, which only the transaction says: the event has payees and amounts. A settlement called
-/// from inside another contract leaves them open, and its rows are shown as workers'.
-async fn roles_of(chain: &Chain, log: &Log, receipt_cid: B256) -> Result<Vec<u8>, RpcError> {
+/// The receipt's rows with their roles, which only the transaction says: the event has payees and amounts.
+/// `None` when the settlement was called from inside another contract; its rows are then shown as workers'.
+async fn rows_of(
+    chain: &Chain,
+    log: &Log,
+    receipt_cid: B256,
+) -> Result<Option<Vec<Row>>, RpcError> {
     let input = chain
         .input_of(log.transaction_hash)
         .await?
         .unwrap_or_default();
-    let direct = Ledger::settleCall::abi_decode(&input).ok();
+    let fits = |call: &Ledger::settleCall| call.receipt.receiptCid == receipt_cid;
+    let direct = Ledger::settleCall::abi_decode(&input).ok().filter(fits);
     let batched = || {
         let batch = Multicall3::aggregate3Call::abi_decode(&input).ok()?;
         batch.calls.iter().find_map(|call| {
             Ledger::settleCall::abi_decode(&call.callData)
                 .ok()
-                .filter(|settle| settle.receipt.receiptCid == receipt_cid)
+                .filter(fits)
         })
     };
-    let settle = direct.or_else(batched);
-    Ok(settle.map_or_else(Vec::new, |call| {
-        call.receipt.rows.iter().map(|row| row.role).collect()
-    }))
+    Ok(direct.or_else(batched).map(|call| call.receipt.rows))
 }
 
 #[cfg(test)]
@@ -346,7 +426,6 @@ mod tests {
     fn settled(unpaid: u64, payouts: Vec<U256>) -> Ledger::Settled {
         Ledger::Settled {
             termsHash: B256::ZERO,
-            escrow: Address::ZERO,
             receiptCid: B256::ZERO,
             outcome: 1,
             unpaid: U256::from(unpaid),
@@ -354,35 +433,74 @@ mod tests {
         }
     }
 
-    #[test]
-    fn rows_creator_gateway_and_refund_are_told_apart_and_zeros_left_out() {
-        let event = settled(
-            0b1,
-            vec![
-                packed(1, 70),
-                packed(2, 5),
-                packed(3, 7),
-                packed(4, 0),
-                packed(5, 18),
-            ],
-        );
-        let (paid, refunded) = payouts(&event, &[0, 1]).unwrap();
-        let seen: Vec<_> = paid
-            .iter()
+    const SHARES: Shares = Shares {
+        commission_bps: 1_000,
+        commission_payee: Address::repeat_byte(3),
+        gateway_fee_bps: 200,
+        gateway_fee_payee: Address::repeat_byte(4),
+        refund_to: Address::repeat_byte(5),
+    };
+
+    fn row(payee: u8, role: u8, amount: u64) -> Row {
+        Row {
+            payee: Address::repeat_byte(payee),
+            role,
+            amount: alloy::primitives::Uint::from(amount),
+        }
+    }
+
+    fn seen(paid: &[PaidRow]) -> Vec<(u8, u8, u128, bool)> {
+        paid.iter()
             .map(|row| (row.payee.0[0], row.role, row.amount, row.credited))
-            .collect();
-        assert_eq!(seen, [(1, 0, 70, true), (2, 1, 5, false), (3, 2, 7, false)]);
+            .collect()
+    }
+
+    #[test]
+    fn rows_creator_gateway_and_refund_are_told_apart() {
+        let list = vec![
+            packed(1, 90),
+            packed(2, 5),
+            packed(3, 10),
+            packed(4, 2),
+            packed(5, 18),
+        ];
+        let event = settled(0b1, list);
+        let rows = [row(1, 0, 100), row(2, 1, 5)];
+        let (paid, refunded) = payouts(&event, &SHARES, Some(&rows)).unwrap();
+        let want = [
+            (1, 0, 90, true),
+            (2, 1, 5, false),
+            (3, 2, 10, false),
+            (4, 3, 2, false),
+        ];
+        assert_eq!((seen(&paid), refunded), (want.to_vec(), 18));
+        let (paid, refunded) = payouts(&event, &SHARES, None).unwrap();
+        assert_eq!(paid.len(), 4, "the same payees without the transaction");
         assert_eq!(refunded, 18);
     }
 
     #[test]
-    fn a_refund_the_token_refused_was_not_refunded() {
-        let event = settled(0b100, vec![packed(3, 0), packed(4, 0), packed(5, 18)]);
-        assert_eq!(payouts(&event, &[]), Some((Vec::new(), 0)));
+    fn a_share_of_zero_is_not_in_the_list_and_shifts_nobody() {
+        // 9 units: no commission (0.9) and no fee (0.18).
+        let rows = [row(1, 0, 9)];
+        let event = settled(0, vec![packed(1, 9), packed(5, 3)]);
+        let (paid, refunded) = payouts(&event, &SHARES, Some(&rows)).unwrap();
+        assert_eq!((seen(&paid), refunded), (vec![(1, 0, 9, false)], 3));
+        let event = settled(0, vec![packed(1, 9)]);
+        assert_eq!(payouts(&event, &SHARES, Some(&rows)).unwrap().1, 0);
     }
 
     #[test]
-    fn a_list_without_its_last_three_is_no_settlement() {
-        assert_eq!(payouts(&settled(0, vec![packed(5, 18)]), &[]), None);
+    fn a_refund_the_token_refused_was_not_refunded() {
+        let event = settled(0b1, vec![packed(5, 18)]);
+        assert_eq!(payouts(&event, &SHARES, Some(&[])), Some((Vec::new(), 0)));
+    }
+
+    #[test]
+    fn a_list_that_rows_and_terms_do_not_give_is_no_settlement() {
+        let rows = [row(1, 0, 100)];
+        let event = settled(0, vec![packed(1, 90), packed(3, 10)]);
+        assert_eq!(payouts(&event, &SHARES, Some(&rows)), None);
+        assert_eq!(payouts(&settled(0, Vec::new()), &SHARES, Some(&rows)), None);
     }
 }

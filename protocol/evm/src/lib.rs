@@ -23,6 +23,6 @@ mod wire;
 
 pub use alloy::primitives;
 pub use chain::{Chain, ChainOptions, Finality, Head, Level};
-pub use escrow::{EscrowQuery, EscrowView, PaidRow, SettledView};
+pub use escrow::{EscrowQuery, EscrowView, PaidRow, SettledView, Shares};
 pub use rpc::{Rpc, RpcError, RpcLimits};
 pub use wire::{Block, Log, TransactionReceipt};

@@ -207,9 +207,7 @@ impl Rpc {
         match answer::<T>(&body, id) {
             // Some providers send their JSON-RPC errors with a 4xx status.
             Some(answer) if status == 200 || answer.is_err() => answer,
-            Some(_) | None if status != 200 => {
-                Err(unknown(Silence::Status(status)))
-            }
+            Some(_) | None if status != 200 => Err(unknown(Silence::Status(status))),
             Some(_) | None => Err(unknown(Silence::Malformed)),
         }
     }

@@ -173,7 +173,9 @@ mod tests {
 
     fn usdc() -> TokenDomain {
         TokenDomain {
-            asset: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
+            asset: "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
+                .parse()
+                .unwrap(),
             name: "USDC".to_owned(),
             version: "2".to_owned(),
             chain_id: 84_532,

@@ -174,11 +174,7 @@ pub fn terms(bytes: &[u8]) -> Result<Terms, BodyError> {
 }
 
 /// A wallet that is not there yet is made first, in the same transaction; making it twice is no failure.
-fn pay(
-    ledger: Address,
-    terms: Terms,
-    payment: &SignedAuthorization,
-) -> Result<Call, BodyError> {
+fn pay(ledger: Address, terms: Terms, payment: &SignedAuthorization) -> Result<Call, BodyError> {
     let made = payment.counterfactual();
     let signature = made
         .as_ref()
@@ -242,7 +238,8 @@ fn settle(
         rows.push(Row {
             payee: *payee,
             role: *role,
-            amount: alloy::primitives::Uint::try_from(amount.get()).map_err(|_| BodyError::Values)?,
+            amount: alloy::primitives::Uint::try_from(amount.get())
+                .map_err(|_| BodyError::Values)?,
         });
     }
     Ok(Ledger::settleCall {

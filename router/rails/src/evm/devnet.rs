@@ -78,7 +78,14 @@ impl Devnet {
         let mut command = Command::new(anvil);
         command
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--chain-id", &CHAIN_ID.to_string(), "--optimism", "--silent"])
+            .args([
+                "--chain-id",
+                &CHAIN_ID.to_string(),
+                "--optimism",
+                "--silent",
+            ])
+            // A first block of the year 1970 would pull the chain's clock along with it.
+            .args(["--timestamp", &unix_seconds().to_string()])
             .arg("--init")
             .arg(genesis)
             .stdin(Stdio::null())
@@ -97,7 +104,7 @@ impl Devnet {
             url,
             rpc,
         };
-        // The first block is as old as its file; the second brings the clock up to now.
+        // Views of the first block do not see its clock.
         devnet.mine(1).await?;
         Ok(devnet)
     }
@@ -226,6 +233,12 @@ async fn wait_until_up(rpc: &Rpc, child: &mut Child) -> Result<(), DevnetError> 
     tokio::time::timeout(START, waiting)
         .await
         .map_err(|_| DevnetError::Silent)?
+}
+
+fn unix_seconds() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// A port nobody listens on right now.

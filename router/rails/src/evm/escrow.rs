@@ -15,7 +15,7 @@ use d402_core::ports::{
 use d402_evm::abi::Token;
 use d402_evm::chain::LogFilter;
 use d402_evm::rpc::Silence;
-use d402_evm::{Chain, EscrowQuery, EscrowView, Level, RpcError};
+use d402_evm::{Chain, EscrowQuery, EscrowView, Level, RpcError, Shares};
 use d402_objects::{Amount, Cid, Hex32, SignedReceipt};
 use d402_settlement::ValidatorSet;
 use d402_settlement::evm::{EVM_TERMS_LEN, EvmAccount, EvmSigners, EvmTerms, escrow_address};
@@ -119,6 +119,13 @@ impl EscrowRail {
             asset: place.asset,
             budget: place.terms.budget.get(),
             issued_at: place.terms.issued_at,
+            shares: Shares {
+                commission_bps: place.terms.commission_bps.0,
+                commission_payee: Address::from(place.terms.commission_payee.0),
+                gateway_fee_bps: place.terms.gateway_fee_bps.0,
+                gateway_fee_payee: Address::from(place.terms.gateway_fee_payee.0),
+                refund_to: Address::from(place.terms.refund_to.0),
+            },
         }
     }
 
@@ -129,7 +136,10 @@ impl EscrowRail {
     }
 
     fn level(&self, place: &Place) -> Level {
-        self.chain.options().finality.level(place.terms.budget.get())
+        self.chain
+            .options()
+            .finality
+            .level(place.terms.budget.get())
     }
 
     fn note(&self, payment: &SignedAuthorization) -> Hex32 {
@@ -172,10 +182,12 @@ impl EscrowRail {
         let step = self.chain.options().log_range.max(1);
         let mut from = first;
         while from <= head.number {
-            let to = from
-                .saturating_add(step.saturating_sub(1))
-                .min(head.number);
-            let logs = self.chain.logs((from, to), &filter).await.map_err(unknown)?;
+            let to = from.saturating_add(step.saturating_sub(1)).min(head.number);
+            let logs = self
+                .chain
+                .logs((from, to), &filter)
+                .await
+                .map_err(unknown)?;
             if let Some(used) = logs.first() {
                 let receipt = self
                     .chain
@@ -210,8 +222,7 @@ impl EscrowRail {
             .call(self.options.token.asset, &input, &head)
             .await
             .map_err(unknown)?;
-        Token::authorizationStateCall::abi_decode_returns(&answer)
-            .map_err(|_| RailError::Unknown)
+        Token::authorizationStateCall::abi_decode_returns(&answer).map_err(|_| RailError::Unknown)
     }
 
     /// What became of a payment of which nothing arrived (threat #71): impossible once a block that cannot
@@ -312,7 +323,12 @@ impl EscrowRail {
     async fn submit_sweep(&self, body: &[u8], call: super::body::Call) -> Result<(), RailError> {
         for round in 0..MAX_SWEEPS {
             let key = intent_key(body, round);
-            if self.sequencer.is_included(key).await.map_err(|e| not_sent(&e))? {
+            if self
+                .sequencer
+                .is_included(key)
+                .await
+                .map_err(|e| not_sent(&e))?
+            {
                 continue;
             }
             let data = match self.sequencer.bring(key, call.target, &call.input).await {

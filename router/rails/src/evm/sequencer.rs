@@ -194,7 +194,10 @@ impl Sequencer {
             if self.final_count().await? <= entry.nonce || self.included(&entry).await?.is_some() {
                 return Ok(Some(entry));
             }
-            tracing::error!(nonce = entry.nonce, "somebody else uses the key of this gateway");
+            tracing::error!(
+                nonce = entry.nonce,
+                "somebody else uses the key of this gateway"
+            );
             book.forget(key).await?;
             return Ok(None);
         }
@@ -249,7 +252,11 @@ impl Sequencer {
             book.add_version(&entry, &version).await?;
             entry.versions.push(version);
         }
-        let raw = entry.versions.last().map(|v| v.raw.clone()).unwrap_or_default();
+        let raw = entry
+            .versions
+            .last()
+            .map(|v| v.raw.clone())
+            .unwrap_or_default();
         self.send(&raw).await?;
         Ok(entry)
     }
@@ -319,10 +326,14 @@ impl Sequencer {
 
     async fn gas(&self, target: Address, input: &Bytes) -> Result<u64, SendError> {
         let call = json!({"from": self.signer(), "to": target, "data": input});
-        let estimate = self.chain.estimate(&call).await.map_err(|error| match error {
-            RpcError::Reverted { data } => SendError::Reverted { data },
-            other => SendError::Unknown(other),
-        })?;
+        let estimate = self
+            .chain
+            .estimate(&call)
+            .await
+            .map_err(|error| match error {
+                RpcError::Reverted { data } => SendError::Reverted { data },
+                other => SendError::Unknown(other),
+            })?;
         // A fifth on top: between estimate and execution a balance may become non-zero or a row cold.
         let needed = estimate.saturating_add(estimate.checked_div(5).unwrap_or(0));
         if needed > self.caps.max_gas {

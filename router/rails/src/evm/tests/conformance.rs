@@ -18,16 +18,17 @@ use crate::evm::devnet::{USDC, WHALE};
 
 struct Base {
     stage: Stage,
-    stories: Mutex<Vec<EvmTerms>>,
+    /// Terms of every story, and who pays it.
+    stories: Mutex<Vec<(EvmTerms, Address)>>,
 }
 
 impl Base {
     fn terms_of(&self, story: &Story) -> EvmTerms {
-        self.stories.lock().unwrap()[story.index]
+        self.stories.lock().unwrap()[story.index].0
     }
 
     /// The newest story is the one the next accident is for.
-    fn newest(&self) -> EvmTerms {
+    fn newest(&self) -> (EvmTerms, Address) {
         *self.stories.lock().unwrap().last().unwrap()
     }
 }
@@ -60,7 +61,7 @@ impl Harness for Base {
         let mut forged = good.clone();
         forged.signature = pay(&first, budget, valid_before).signature;
         let mut stories = self.stories.lock().unwrap();
-        stories.push(terms);
+        stories.push((terms, first.address()));
         Story {
             terms: terms.encode().to_vec(),
             budget,
@@ -102,7 +103,7 @@ impl Harness for Base {
     }
 
     async fn arm(&self, accident: Accident) {
-        let terms = self.newest();
+        let (terms, payer) = self.newest();
         let (escrow, budget) = (escrow_of(&terms), terms.budget.get() as u64);
         self.stage.proxy.arm(match accident {
             Accident::LostAnswer => Trick::LoseAnswer,
@@ -110,7 +111,11 @@ impl Harness for Base {
             Accident::LyingSuccess => Trick::Lie,
             Accident::LateDeposit => Trick::DelayUntil(terms.issued_at + 120),
             Accident::DoubleDeposit => Trick::Double(escrow, budget),
-            Accident::ShortDeposit => Trick::Instead(escrow, budget - 1),
+            Accident::ShortDeposit => Trick::Instead {
+                to: escrow,
+                units: budget - 1,
+                payer,
+            },
         });
     }
 
@@ -143,7 +148,10 @@ async fn the_escrow_rail_does_what_every_rail_must() {
         stage: Stage::start().await,
         stories: Mutex::default(),
     };
-    assert!(harness.stage.devnet.units(WHALE).await.unwrap() > 0, "{USDC}");
+    assert!(
+        harness.stage.devnet.units(WHALE).await.unwrap() > 0,
+        "{USDC}"
+    );
     rail_conformance(&harness.stage.rail, &harness)
         .await
         .unwrap();

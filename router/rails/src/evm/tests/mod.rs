@@ -13,5 +13,4 @@
 mod conformance;
 mod proxy;
 
-
 mod stage;

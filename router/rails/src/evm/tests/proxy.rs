@@ -10,6 +10,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use crate::evm::devnet::WHALE;
+
 /// What to do to the next transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trick {
@@ -23,8 +25,12 @@ pub(super) enum Trick {
     DelayUntil(u64),
     /// Pass it on, and send as much once more.
     Double(Address, u64),
-    /// Instead of it send this much, and say it was executed.
-    Instead(Address, u64),
+    /// Lose it, send this much in its place, say it was executed; the payer's own money is gone by then.
+    Instead {
+        to: Address,
+        units: u64,
+        payer: Address,
+    },
 }
 
 #[derive(Default)]
@@ -82,7 +88,14 @@ impl Proxy {
             .post(&self.upstream)
             .header("content-type", "application/json")
             .body(body);
-        request.send().await.unwrap().bytes().await.unwrap().to_vec()
+        request
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap()
+            .to_vec()
     }
 
     async fn ask(&self, method: &str, params: Value) -> Value {
@@ -91,14 +104,14 @@ impl Proxy {
         serde_json::from_slice(&answer).unwrap()
     }
 
-    /// Moves units of the whale to an account.
-    async fn give(&self, to: Address, units: u64) {
+    /// Moves units from an account to another.
+    async fn move_units(&self, from: Address, to: Address, units: u64) {
         use alloy::sol_types::SolCall as _;
         let call = d402_evm::abi::Token::transferCall {
             to,
             value: alloy::primitives::U256::from(units),
         };
-        let (from, token) = (super::super::devnet::WHALE, super::super::devnet::USDC);
+        let token = super::super::devnet::USDC;
         let data = Bytes::from(call.abi_encode());
         let sent = self
             .ask(
@@ -129,11 +142,15 @@ impl Proxy {
             }
             Trick::Double(to, units) => {
                 let answer = self.pass(body).await;
-                self.give(to, units).await;
+                self.move_units(WHALE, to, units).await;
                 answer.into_response()
             }
-            Trick::Instead(to, units) => {
-                self.give(to, units).await;
+            Trick::Instead { to, units, payer } => {
+                self.move_units(WHALE, to, units).await;
+                self.ask("anvil_impersonateAccount", json!([payer])).await;
+                let ether = alloy::primitives::U256::from(10_u64.pow(18));
+                self.ask("anvil_setBalance", json!([payer, ether])).await;
+                self.move_units(payer, WHALE, 3 * (units + 1)).await;
                 self.plan.lock().unwrap().invented.push(hash);
                 taken(hash).into_response()
             }

@@ -13,9 +13,7 @@ use d402_objects::{
 use d402_settlement::evm::{
     EvmAccount, EvmDomain, EvmSigners, EvmTerms, SignerKind, chain_word, escrow_address,
 };
-use d402_settlement::{
-    Bps, ReceiptCid, Role, Row, Rows, Settlement, TaskId, Units, ValidatorSet,
-};
+use d402_settlement::{Bps, ReceiptCid, Role, Row, Rows, Settlement, TaskId, Units, ValidatorSet};
 use serde_json::{Value, json};
 
 use super::proxy::Proxy;
@@ -53,8 +51,10 @@ pub(super) fn token() -> TokenDomain {
 }
 
 pub(super) fn ledger() -> Address {
-
-    Address::from(d402_settlement::market::LEDGER.0)
+    // TEMP
+    "0x85f35054BfF8B2f10635Ee4F9830b75b8Ab2aFFA"
+        .parse()
+        .unwrap()
 }
 
 pub(super) fn domain() -> EvmDomain {
@@ -133,7 +133,9 @@ fn outcome(rows: &[Row]) -> d402_settlement::Outcome {
 
 fn receipt(terms: &EvmTerms, rows: &[Row]) -> SettlementReceipt {
     let rows_out = rows.iter().map(|row| ReceiptRow {
-        payee: text(EvmAccount::from_key(&row.payee).unwrap()).parse().unwrap(),
+        payee: text(EvmAccount::from_key(&row.payee).unwrap())
+            .parse()
+            .unwrap(),
         role: match row.role {
             Role::Worker => RowRole::Worker,
             Role::Validator => RowRole::Validator,
