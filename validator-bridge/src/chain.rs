@@ -1,10 +1,14 @@
 //! The validator's own look at the chain: clock, deposit, settlement. It believes no gateway about money.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use d402_objects::Hex32;
-use d402_wire::simchain::{MAX_BODY_BYTES, Rpc, RpcAnswer, VaultView};
+use d402_objects::{Amount, Hex32};
+use d402_settlement::market::{Dossier, SIMULATED_NETWORK};
+use d402_wire::simchain::{MAX_BODY_BYTES, Rpc, RpcAnswer};
+
+use crate::config::RailConfig;
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -14,13 +18,32 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub trait ChainView: Send + Sync + 'static {
     /// Chain time, ms.
     async fn now_ms(&self) -> Result<u64, ChainError>;
-    /// The vault of some terms.
-    async fn vault(
-        &self,
-        terms_hash: Hex32,
-        pay_to: Hex32,
-        asset: Hex32,
-    ) -> Result<VaultView, ChainError>;
+    /// What was paid into the vault or escrow of a task in its asset, oldest first. An implementation may leave
+    /// the smallest deposits out when there are very many, so that dust cannot hide a payment or its time.
+    async fn deposits(&self, dossier: &Dossier) -> Result<Vec<Deposit>, ChainError>;
+}
+
+/// Money that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deposit {
+    /// Chain time, ms.
+    pub at_ms: u64,
+    /// Base units.
+    pub units: u128,
+}
+
+/// A look at the chain of a rail.
+///
+/// # Errors
+/// [`ChainError::NoClient`] for a network this build has no client of: what cannot be looked at is not
+/// judged for.
+pub fn open(rail: &RailConfig) -> Result<Arc<dyn ChainView>, ChainError> {
+    match rail.network.as_str() {
+        SIMULATED_NETWORK => Ok(Arc::new(SimulatedChain::new(&rail.rpc)?)),
+        _ => Err(ChainError::NoClient {
+            network: rail.network.clone(),
+        }),
+    }
 }
 
 /// Why the chain is not known. Never read as "nothing there".
@@ -33,6 +56,12 @@ pub enum ChainError {
     /// An answer that is none.
     #[error("chain answered something else")]
     Malformed,
+    /// No client for the network.
+    #[error("this build cannot look at {network}")]
+    NoClient {
+        /// Its CAIP-2 name.
+        network: String,
+    },
 }
 
 /// RPC client of the simulated chain.
@@ -95,21 +124,15 @@ impl ChainView for SimulatedChain {
         }
     }
 
-    async fn vault(
-        &self,
-        terms_hash: Hex32,
-        pay_to: Hex32,
-        asset: Hex32,
-    ) -> Result<VaultView, ChainError> {
-        match self
-            .call(&Rpc::Vault {
-                terms_hash,
-                pay_to,
-                asset,
-            })
-            .await?
-        {
-            RpcAnswer::Vault(view) => Ok(view),
+    async fn deposits(&self, dossier: &Dossier) -> Result<Vec<Deposit>, ChainError> {
+        let asset = dossier.codec().account(dossier.asset());
+        let rpc = Rpc::Vault {
+            terms_hash: dossier.terms_hash(),
+            pay_to: Hex32::from_bytes(dossier.pay_to().0),
+            asset: Hex32::from_bytes(asset.ok_or(ChainError::Malformed)?.0),
+        };
+        match self.call(&rpc).await? {
+            RpcAnswer::Vault(view) => Ok(view.deposits.into_iter().map(seen).collect()),
             RpcAnswer::Balance { .. }
             | RpcAnswer::Done { .. }
             | RpcAnswer::Payment(_)
@@ -117,5 +140,14 @@ impl ChainView for SimulatedChain {
             | RpcAnswer::Events { .. }
             | RpcAnswer::Refused { .. } => Err(ChainError::Malformed),
         }
+    }
+}
+
+fn seen((at_s, amount): (i64, Amount)) -> Deposit {
+    Deposit {
+        at_ms: u64::try_from(at_s)
+            .unwrap_or(u64::MAX)
+            .saturating_mul(1_000),
+        units: amount.get(),
     }
 }

@@ -12,15 +12,10 @@ pub struct BridgeConfig {
     pub state_dir: PathBuf,
     /// Unix socket for the front; made by the bridge, mode 0600.
     pub socket: PathBuf,
-    /// RPC of the simulated chain, e.g. `http://127.0.0.1:7402`.
-    pub simulated_rpc: String,
-    /// Payout account on the simulated network, 64 hex digits.
-    pub payout: String,
-    /// Fee per judged task, base units, decimal.
-    pub fee: String,
-    /// Asset the fee is in; the simulated dollar when absent.
-    #[serde(default)]
-    pub asset: Option<String>,
+    /// What this validator judges for: one `[[rail]]` section per network and asset, the chain of each network
+    /// looked at through the first.
+    #[serde(rename = "rail")]
+    pub rails: Vec<RailConfig>,
     /// Capabilities judged; all that this build has when empty.
     #[serde(default)]
     pub families: Vec<String>,
@@ -36,6 +31,23 @@ pub struct BridgeConfig {
     /// For demo and tests.
     #[serde(default)]
     pub misbehaviour: Misbehaviour,
+}
+
+/// A network on which this validator is paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RailConfig {
+    /// CAIP-2 name, e.g. `d402:simulated` or `eip155:84532`.
+    pub network: String,
+    /// The validator's own RPC of that chain, e.g. `http://127.0.0.1:7402`.
+    pub rpc: String,
+    /// Payout account, as the network spells it.
+    pub payout: String,
+    /// Fee per judged task, base units, decimal.
+    pub fee: String,
+    /// Asset the fee is in; absent only for the simulated dollar.
+    #[serde(default)]
+    pub asset: Option<String>,
 }
 
 /// Misbehaviour a demo or a test asks a validator for.

@@ -12,6 +12,8 @@ use std::path::Path;
 use d402_objects::{
     Ed25519Id, EvmAddress, ObjectError, Payload, SignatureBytes, Signed, SigningKey,
 };
+use d402_settlement::evm::EvmAccount;
+use d402_settlement::{Codec, Key32};
 use zeroize::Zeroizing;
 
 /// Why keys could not be had.
@@ -101,6 +103,15 @@ impl Keys {
         d402_objects::signature::evm_address(self.evm.verifying_key())
     }
 
+    /// The key that signs settlements of this codec.
+    #[must_use]
+    pub fn signer_on(&self, codec: &Codec) -> Key32 {
+        match codec {
+            Codec::Solana(_) => Key32(self.settlement().as_bytes()),
+            Codec::Evm(_) => EvmAccount(self.evm().as_bytes()).to_key(),
+        }
+    }
+
     /// Signs an object this validator is the role of.
     ///
     /// # Errors
@@ -112,9 +123,28 @@ impl Keys {
     /// Signs a settlement digest the journal allowed. Callers hold an `Allowed` value, which only the
     /// journal's verdict makes.
     #[must_use]
-    pub(crate) fn sign_settlement(&self, allowed: &crate::case::Allowed) -> SignatureBytes {
+    pub(crate) fn sign_settlement(
+        &self,
+        codec: &Codec,
+        allowed: &crate::case::Allowed,
+    ) -> SignatureBytes {
         use ed25519_dalek::Signer as _;
-        self.settlement.sign(&allowed.digest()).to_bytes().into()
+        match codec {
+            Codec::Solana(_) => self.settlement.sign(&allowed.digest()).to_bytes().into(),
+            Codec::Evm(_) => self.sign_evm(&allowed.digest()).into(),
+        }
+    }
+
+    /// r ‖ s ‖ v with low s and v 27 or 28: the one spelling the ledger takes (threat #51).
+    fn sign_evm(&self, digest: &[u8; 32]) -> [u8; 65] {
+        let (signature, recovery) = self.evm.sign_prehash_recoverable(digest);
+        let v = recovery.to_byte().saturating_add(27);
+        let mut bytes = [0u8; 65];
+        let scalars = signature.to_bytes();
+        for (slot, byte) in bytes.iter_mut().zip(scalars.iter().chain([&v])) {
+            *slot = *byte;
+        }
+        bytes
     }
 
     pub(crate) fn settlement_key(&self) -> &SigningKey {

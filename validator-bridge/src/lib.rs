@@ -19,5 +19,5 @@ pub mod link;
 pub mod offer;
 pub mod service;
 
-pub use config::{BridgeConfig, ConfigError, Misbehaviour};
+pub use config::{BridgeConfig, ConfigError, Misbehaviour, RailConfig};
 pub use service::Bridge;

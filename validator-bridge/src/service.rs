@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use d402_capabilities::{Sandbox, SandboxConfig};
-use d402_objects::{Cid, Signed};
+use d402_objects::{Caip2, Cid, Signed};
 use d402_wire::bridge::{FromBridge, ToBridge};
 use d402_wire::{NodeAddress, RawEnvelope, Refusal};
 use tokio::net::UnixListener;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::case::{Case, Outgoing, Revealed, Tools};
-use crate::chain::SimulatedChain;
+use crate::chain::ChainView;
 use crate::config::{BridgeConfig, ConfigError};
 use crate::journal::{JournalError, SqliteJournal};
 use crate::keys::{KeyError, Keys};
@@ -96,6 +96,22 @@ fn now_ms() -> u64 {
         .unwrap_or(0)
 }
 
+/// One look per network.
+fn chains(config: &BridgeConfig) -> Result<BTreeMap<Caip2, Arc<dyn ChainView>>, BridgeError> {
+    let field = |field| ConfigError::Field { field };
+    if config.rails.is_empty() {
+        return Err(field("rail").into());
+    }
+    let mut chains = BTreeMap::new();
+    for rail in &config.rails {
+        let network: Caip2 = rail.network.parse().map_err(|_| field("rail.network"))?;
+        if !chains.contains_key(&network) {
+            chains.insert(network, crate::chain::open(rail)?);
+        }
+    }
+    Ok(chains)
+}
+
 impl Bridge {
     /// Opens keys, journal and chain client.
     ///
@@ -117,7 +133,7 @@ impl Bridge {
             keys,
             journal: journal.clone(),
             store: journal,
-            chain: Arc::new(SimulatedChain::new(&config.simulated_rpc)?),
+            chains: chains(&config)?,
             misbehaviour: config.misbehaviour,
         };
         Ok(Self {

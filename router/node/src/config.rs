@@ -112,9 +112,12 @@ pub struct ValidatorSection {
     /// Payout account on the simulated network.
     #[serde(default)]
     pub payout: Option<String>,
-    /// Fee per judged task, base units.
+    /// Fee per judged task there, base units.
     #[serde(default)]
     pub fee: Option<String>,
+    /// Further networks it judges for, one `[[validator.rail]]` section each.
+    #[serde(default, rename = "rail")]
+    pub rails: Vec<ValidatorRail>,
     /// Private hosts its executors may reach.
     #[serde(default)]
     pub allow_hosts: Vec<String>,
@@ -124,6 +127,23 @@ pub struct ValidatorSection {
     /// The bridge program; `d402-validator` beside this program when absent.
     #[serde(default)]
     pub program: Option<PathBuf>,
+}
+
+/// A network on which the validator is paid; handed to its bridge as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ValidatorRail {
+    /// CAIP-2 name.
+    pub network: String,
+    /// The validator's own RPC of that chain.
+    pub rpc: String,
+    /// Payout account, as the network spells it.
+    pub payout: String,
+    /// Fee per judged task, base units.
+    pub fee: String,
+    /// Asset the fee is in; absent only for the simulated dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset: Option<String>,
 }
 
 /// Simulated chain settings.

@@ -17,7 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use d402_objects::{Cid, Ed25519Id, Hex32, Signed, SignedReceipt, UnixMs};
+use d402_objects::{Caip2, Cid, Ed25519Id, Signed, SignedReceipt, UnixMs};
 use d402_settlement::UnixSeconds;
 use d402_settlement::market::{
     Decided, DepositFact, Dossier, Evidence, EvidenceObject, Facts, NotAdmitted, SignatureBook,
@@ -49,10 +49,18 @@ pub struct Tools {
     pub journal: Arc<dyn SignJournal>,
     /// What survives a restart.
     pub store: Arc<dyn CaseStore>,
-    /// Own look at the chain.
-    pub chain: Arc<dyn ChainView>,
+    /// Own look at every chain this validator is paid on.
+    pub chains: BTreeMap<Caip2, Arc<dyn ChainView>>,
     /// For demo and tests.
     pub misbehaviour: Misbehaviour,
+}
+
+impl Tools {
+    /// The chain a task is paid on. Without an own look at it nothing is judged or signed.
+    fn chain_of(&self, dossier: &Dossier) -> Result<Arc<dyn ChainView>, Refusal> {
+        let chain = self.chains.get(dossier.network()).cloned();
+        chain.ok_or(Refusal::NotMyRole)
+    }
 }
 
 /// A message the case wants sent, best effort.
@@ -67,6 +75,7 @@ pub struct Outgoing {
 /// One task.
 pub struct Case {
     tools: Tools,
+    chain: Arc<dyn ChainView>,
     dossier: Dossier,
     evidence: Evidence,
     /// Set once the chain showed the budget in time; never unlearned.
@@ -85,10 +94,11 @@ pub struct Case {
 
 impl Case {
     /// A new case; see [`Case::open`](Case::open) for the checks before it.
-    fn new(tools: Tools, dossier: Dossier) -> Self {
+    fn new(tools: Tools, chain: Arc<dyn ChainView>, dossier: Dossier) -> Self {
         let evidence = Evidence::new(&dossier);
         Self {
             tools,
+            chain,
             dossier,
             evidence,
             funded: false,
@@ -202,31 +212,17 @@ impl Case {
         if self.funded {
             return Ok(DepositFact::OnTime);
         }
-        let (Some(pay_to), Ok(asset)) = (
-            hex_of(&self.dossier),
-            self.dossier.asset().as_str().parse::<Hex32>(),
-        ) else {
-            return Err(Refusal::TermsMismatch);
-        };
-        let vault = self
-            .tools
-            .chain
-            .vault(self.dossier.terms_hash(), pay_to, asset)
-            .await
-            .map_err(|error| {
-                tracing::warn!(task = %self.dossier.task_id(), %error, "deposit is not known");
-                Refusal::Busy
-            })?;
+        let deposits = self.chain.deposits(&self.dossier).await.map_err(|error| {
+            tracing::warn!(task = %self.dossier.task_id(), %error, "deposit is not known");
+            Refusal::Busy
+        })?;
         let budget = self.dossier.payment().budget.get();
         let fund_by_ms = self.dossier.times().fund_by_ms.get();
         let mut held = 0u128;
-        for (at_s, amount) in &vault.deposits {
-            held = held.saturating_add(amount.get());
-            let at_ms = u64::try_from(*at_s)
-                .unwrap_or(u64::MAX)
-                .saturating_mul(1_000);
+        for deposit in &deposits {
+            held = held.saturating_add(deposit.units);
             if held >= budget {
-                self.funded = at_ms < fund_by_ms;
+                self.funded = deposit.at_ms < fund_by_ms;
                 return Ok(if self.funded {
                     DepositFact::OnTime
                 } else {
@@ -244,7 +240,7 @@ impl Case {
 
     /// Chain time, when it is close enough to our own.
     async fn chain_now(&self, now_ms: u64) -> Result<UnixSeconds, Refusal> {
-        let chain_ms = self.tools.chain.now_ms().await.map_err(|_| Refusal::Busy)?;
+        let chain_ms = self.chain.now_ms().await.map_err(|_| Refusal::Busy)?;
         if chain_ms.abs_diff(now_ms) > MAX_DRIFT_MS {
             tracing::error!(
                 chain_ms,
@@ -277,11 +273,6 @@ impl Case {
             }
         }
     }
-}
-
-/// The vault's address as hex.
-fn hex_of(dossier: &Dossier) -> Option<Hex32> {
-    dossier.quote().pay_to_address()?.as_str().parse().ok()
 }
 
 /// What a peer is told about an object that was not admitted.

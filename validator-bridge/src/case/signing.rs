@@ -60,13 +60,14 @@ impl Case {
         let set_index = self
             .dossier
             .set()
-            .index_of(&d402_settlement::Key32(
-                self.tools.keys.settlement().as_bytes(),
-            ))
+            .index_of(&self.tools.keys.signer_on(self.dossier.codec()))
             .ok_or(Refusal::NotMyRole)?;
         let signature = IndexedSignature {
             set_index,
-            signature: self.tools.keys.sign_settlement(&allowed),
+            signature: self
+                .tools
+                .keys
+                .sign_settlement(self.dossier.codec(), &allowed),
         };
         let carrier = decided
             .signed(vec![signature.clone()])

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use d402_capabilities::{Judgement, Verdict as Judged};
-use d402_objects::{Amount, IndexedSignature, SigningKey};
+use d402_objects::{Hex32, IndexedSignature, SigningKey};
+use d402_settlement::Codec;
 use d402_settlement::market::testkit::{Scene, TaskSpec, TaskStory, funded_at};
-use d402_settlement::market::{Decision, decide};
-use d402_wire::simchain::VaultView;
+use d402_settlement::market::{BASE_SEPOLIA_NETWORK, Decision, decide};
 use d402_wire::{RawDossier, Response};
 
 use super::*;
-use crate::chain::ChainError;
+use crate::chain::{ChainError, Deposit};
 use crate::journal::{SettlementRecord, SettlementVerdict, SqliteJournal};
 
 /// Which of the testkit's validators is under test.
@@ -35,23 +35,18 @@ impl ChainView for FakeChain {
         Ok(self.now_ms.load(Ordering::SeqCst))
     }
 
-    async fn vault(&self, _: Hex32, _: Hex32, _: Hex32) -> Result<VaultView, ChainError> {
+    async fn deposits(&self, _: &Dossier) -> Result<Vec<Deposit>, ChainError> {
         if self.down.load(Ordering::SeqCst) {
             return Err(ChainError::Malformed);
         }
         let at_s = self.deposit_s.load(Ordering::SeqCst);
-        let deposits = if at_s == 0 {
-            Vec::new()
-        } else {
-            vec![(i64::try_from(at_s).unwrap(), Amount::from(self.budget))]
-        };
-        Ok(VaultView {
-            open: true,
-            settled: None,
-            balance: Amount::from(self.budget),
-            credits: Vec::new(),
-            deposits,
-        })
+        if at_s == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Deposit {
+            at_ms: at_s * 1_000,
+            units: u128::from(self.budget),
+        }])
     }
 }
 
@@ -95,12 +90,14 @@ impl World {
                 .unwrap(),
         );
         let me = &self.scene().actors.validators[ME];
-        let evm = k256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        let chain: Arc<dyn ChainView> = self.chain.clone();
         Tools {
-            keys: Arc::new(Keys::new(me.key.clone(), me.settlement.clone(), evm).unwrap()),
+            keys: Arc::new(
+                Keys::new(me.key.clone(), me.settlement.clone(), me.evm.clone()).unwrap(),
+            ),
             journal: journal.clone(),
             store: journal,
-            chain: self.chain.clone(),
+            chains: [(self.scene().dossier.network().clone(), chain)].into(),
             misbehaviour: Misbehaviour::None,
         }
     }
@@ -542,4 +539,83 @@ async fn threat_12_strangers_and_one_hostile_validator_cannot_crowd_out_the_hone
         .find(|c| c.receipt_cid() == decided.receipt_cid)
         .unwrap();
     assert_eq!(kept.signatures().len(), 3);
+}
+
+/// A judged Base task with three ready answers, and this validator's own among them.
+async fn ready_on_base(world: &World) -> (Case, Decided, Vec<Signed<d402_objects::Ready>>) {
+    let mut case = world.judged_case().await;
+    let decided = world.decided(&case);
+    let Response::Object { object } = case
+        .propose(world.proposal(&decided, 1), world.at(6_000))
+        .await
+        .unwrap()
+    else {
+        panic!("no ready answer")
+    };
+    let ready = vec![
+        Signed::from_value(object.0).unwrap(),
+        world.scene().ready(1, &decided, 1),
+        world.scene().ready(2, &decided, 1),
+    ];
+    (case, decided, ready)
+}
+
+#[tokio::test]
+async fn a_base_task_is_signed_by_the_evm_key_as_the_contract_reads_it() {
+    let world = World::new(TaskSpec::single(3, 4).on(BASE_SEPOLIA_NETWORK));
+    let (mut case, decided, ready) = ready_on_base(&world).await;
+    let (mine, _) = case.sign(ready.clone(), world.at(6_100)).await.unwrap();
+    let dossier = &world.scene().dossier;
+    let key = dossier.set().key(mine.set_index).unwrap();
+    assert_eq!(dossier.member(mine.set_index).unwrap().key, case.me());
+    let signature = mine.signature.as_slice();
+    assert!(dossier.codec().verifies(&key, &decided.digest, signature));
+    let solana = Codec::Solana(d402_settlement::Domain::SIMULATED);
+    let ed25519 = d402_settlement::Key32(world.tools().await.keys.settlement().as_bytes());
+    assert!(!solana.verifies(&ed25519, &decided.digest, signature));
+    let (again, _) = case.sign(ready, world.at(6_200)).await.unwrap();
+    assert_eq!(mine, again, "the same digest gets the same signature");
+    // Signatures of the others are joined by the same rule, whatever they look like.
+    let others = world
+        .scene()
+        .settlement_signatures(&[1, 2], &decided.digest);
+    case.signature_noticed(&decided.signed(others).unwrap());
+    let carrier = case.signed_receipts().next().unwrap();
+    assert_eq!(carrier.signatures().len(), 3);
+}
+
+#[tokio::test]
+async fn a_task_on_a_chain_this_validator_does_not_see_is_not_taken() {
+    let world = World::new(TaskSpec::single(3, 4).on(BASE_SEPOLIA_NETWORK));
+    let raw = || RawDossier::of(&world.scene().dossier);
+    let mut tools = world.tools().await;
+    let (_, chain) = tools.chains.pop_first().unwrap();
+    let simulated = d402_settlement::market::SIMULATED_NETWORK;
+    tools.chains = [(simulated.parse().unwrap(), chain)].into();
+    let refused = Case::open(tools, raw()).await.err();
+    assert_eq!(refused, Some(Refusal::NotMyRole));
+    // The right envelope and Ed25519 keys with another EVM key: the set names somebody else.
+    let mut tools = world.tools().await;
+    let me = &world.scene().actors.validators[ME];
+    let evm = k256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+    tools.keys = Arc::new(Keys::new(me.key.clone(), me.settlement.clone(), evm).unwrap());
+    let refused = Case::open(tools, raw()).await.err();
+    assert_eq!(refused, Some(Refusal::NotMyRole));
+    let tools = world.tools().await;
+    assert!(Case::open(tools, raw()).await.is_ok());
+}
+
+#[tokio::test]
+async fn r2_one_settlement_per_terms_holds_on_base_too() {
+    let world = World::new(TaskSpec::single(3, 4).on(BASE_SEPOLIA_NETWORK));
+    let (mut case, decided, ready) = ready_on_base(&world).await;
+    let other = SettlementRecord {
+        digest: Hex32::from_bytes([1; 32]),
+        ..case.settlement_record(&decided)
+    };
+    let journal = world.tools().await.journal;
+    let first = journal.settlement(&other).await.unwrap();
+    assert_eq!(first, SettlementVerdict::Sign);
+    let refused = case.sign(ready, world.at(6_100)).await.unwrap_err();
+    assert_eq!(refused, Refusal::AlreadySigned);
 }

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use d402_objects::{CapabilityId, Ed25519Id, Signed, ValidationModel, ValidatorOffer};
+use d402_objects::{
+    Caip2, CapabilityId, Ed25519Id, EvmAddress, Signed, ValidationModel, ValidatorOffer,
+};
+use d402_settlement::Codec;
+use d402_settlement::market::chain_of;
 
 use super::{Catalogue, NotAdmitted, Policy, RailOffer, RequestedValidation};
 
@@ -92,11 +96,21 @@ fn can_judge(offer: &ValidatorOffer, job: &Job<'_>) -> bool {
         && offer.models.contains(&job.model)
         && job.rails.iter().all(|rail| {
             offer.payouts.contains_key(&rail.network)
+                && can_sign_on(offer, &rail.network)
                 && offer
                     .fees
                     .iter()
                     .any(|f| f.network == rail.network && f.asset == rail.asset)
         })
+}
+
+/// On EVM chains a validator without an EVM key is in no set.
+fn can_sign_on(offer: &ValidatorOffer, network: &Caip2) -> bool {
+    match chain_of(network).map(|chain| chain.codec) {
+        Some(Codec::Evm(_)) => offer.settlement_key.evm.is_some(),
+        Some(Codec::Solana(_)) => true,
+        None => false,
+    }
 }
 
 fn total_fee(offer: &ValidatorOffer, job: &Job<'_>) -> u128 {
@@ -115,23 +129,27 @@ fn total_fee(offer: &ValidatorOffer, job: &Job<'_>) -> u128 {
 #[derive(Default)]
 struct Taken {
     keys: BTreeSet<Ed25519Id>,
+    evm_keys: BTreeSet<EvmAddress>,
     wallets: BTreeSet<String>,
 }
 
 impl Taken {
     fn take(&mut self, offer: &ValidatorOffer) -> bool {
         let keys = [offer.validator, offer.settlement_key.ed25519];
+        let evm_key = offer.settlement_key.evm;
         let wallets: Vec<String> = offer
             .payouts
             .iter()
             .map(|(network, address)| format!("{network}/{address}"))
             .collect();
         if keys.iter().any(|k| self.keys.contains(k))
+            || evm_key.is_some_and(|key| self.evm_keys.contains(&key))
             || wallets.iter().any(|w| self.wallets.contains(w))
         {
             return false;
         }
         self.keys.extend(keys);
+        self.evm_keys.extend(evm_key);
         self.wallets.extend(wallets);
         true
     }

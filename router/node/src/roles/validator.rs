@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use d402_core::ports::MarketNetwork;
+use d402_settlement::market::SIMULATED_NETWORK;
 use d402_wire::bridge::{FromBridge, MAX_FRAME_BYTES, ToBridge};
 use d402_wire::{Refusal, Request, Response};
 use futures::{SinkExt as _, StreamExt as _};
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use super::start::{Context, NodeError, port};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ValidatorRail};
 use crate::net::DirectoryService;
 
 /// Longest wait for the bridge's answer to one request.
@@ -192,10 +193,6 @@ impl Pump {
 
 fn spawn_bridge(context: &Context, socket: &Path) -> Result<Child, NodeError> {
     let section = &context.config.validator;
-    let missing = |field| ConfigError::Missing {
-        role: "validator",
-        field,
-    };
     let mut table = toml::Table::new();
     let mut text =
         |key: &str, value: String| table.insert(key.to_owned(), toml::Value::String(value));
@@ -210,24 +207,13 @@ fn spawn_bridge(context: &Context, socket: &Path) -> Result<Child, NodeError> {
     );
     text("socket", socket.display().to_string());
     text(
-        "simulated-rpc",
-        context
-            .simulated_rpc
-            .clone()
-            .ok_or(missing("simulated-rpc"))?,
-    );
-    text(
-        "payout",
-        section.payout.clone().ok_or(missing("validator.payout"))?,
-    );
-    text("fee", section.fee.clone().ok_or(missing("validator.fee"))?);
-    text(
         "misbehaviour",
         section
             .misbehaviour
             .clone()
             .unwrap_or_else(|| "none".to_owned()),
     );
+    table.insert("rail".to_owned(), rails(context)?);
     let hosts = section
         .allow_hosts
         .iter()
@@ -253,6 +239,29 @@ fn spawn_bridge(context: &Context, socket: &Path) -> Result<Child, NodeError> {
         .kill_on_drop(true)
         .spawn()
         .map_err(io("validator bridge cannot be started"))
+}
+
+/// The simulated network first, where one is configured, and then the further ones.
+fn rails(context: &Context) -> Result<toml::Value, NodeError> {
+    let section = &context.config.validator;
+    let missing = |field| ConfigError::Missing {
+        role: "validator",
+        field,
+    };
+    let mut rails = Vec::new();
+    let simulated = section.payout.is_some() || section.fee.is_some();
+    if simulated || section.rails.is_empty() {
+        let rpc = context.simulated_rpc.clone();
+        rails.push(ValidatorRail {
+            network: SIMULATED_NETWORK.to_owned(),
+            rpc: rpc.ok_or(missing("simulated-rpc"))?,
+            payout: section.payout.clone().ok_or(missing("validator.payout"))?,
+            fee: section.fee.clone().ok_or(missing("validator.fee"))?,
+            asset: None,
+        });
+    }
+    rails.extend(section.rails.iter().cloned());
+    toml::Value::try_from(rails).map_err(|_| missing("validator.rail").into())
 }
 
 fn beside_us(name: &str) -> std::io::Result<PathBuf> {

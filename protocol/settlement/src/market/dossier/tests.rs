@@ -8,7 +8,7 @@ use d402_objects::{
 
 use super::*;
 use crate::market::testkit::{Actors, Scene, TaskSpec, key, wallet};
-use crate::market::{SIMULATED_NETWORK, set_hash_of};
+use crate::market::{BASE_NETWORK, SIMULATED_NETWORK, set_hash_of};
 use crate::{NotSettleable, SetFault, UnixSeconds};
 
 fn resign<T: Payload>(
@@ -459,4 +459,105 @@ fn unknown_networks_and_odd_amounts_are_refused() {
             what: Party::RefundTo
         }
     );
+}
+
+/// The parts of a Base task, changed before the intent is signed again.
+fn on_base(change: impl FnOnce(&mut TaskIntent)) -> Result<Dossier, DossierError> {
+    let spec = TaskSpec::single(3, 4).on(BASE_NETWORK);
+    let actors = Actors::on(&spec.network, 4);
+    let mut parts = Scene::parts(&spec, &actors);
+    parts.intent = resign(&parts.intent, &actors.buyer, change);
+    Dossier::check(parts)
+}
+
+#[test]
+fn a_base_task_has_evm_terms_signers_and_grace() {
+    let dossier = on_base(|_| {}).unwrap();
+    assert_eq!(dossier.terms_bytes().len(), crate::evm::EVM_TERMS_LEN);
+    assert!(dossier.terms().rent_to.is_zero());
+    let times = dossier.times();
+    assert_eq!(times.refund_after_s.0 - times.settle_by_s.0, 1_800);
+    let large = on_base(|intent| intent.payment[0].budget = 100_000_001u64.into()).unwrap();
+    let times = large.times();
+    assert_eq!(times.refund_after_s.0 - times.settle_by_s.0, 13 * 3_600);
+    for member in dossier.members() {
+        let offer = dossier.parts().offers[member.offer_index].payload();
+        let evm = crate::evm::EvmAccount(offer.settlement_key.evm.unwrap().as_bytes());
+        assert_eq!(member.settlement_key, evm.to_key());
+        // Neither of its other keys may work on the task it judges.
+        assert!(dossier.is_validator_key(&offer.settlement_key.ed25519));
+    }
+}
+
+#[test]
+fn threat_50_an_offer_without_an_evm_key_is_in_no_set_on_base() {
+    let spec = TaskSpec::single(3, 4).on(BASE_NETWORK);
+    let actors = Actors::on(&spec.network, 4);
+    let mut parts = Scene::parts(&spec, &actors);
+    let validator = &actors.validators[1];
+    parts.offers[1] = resign(&parts.offers[1], &validator.key, |offer| {
+        offer.settlement_key.evm = None;
+        offer.cross_signatures = d402_objects::CrossSignatures {
+            settlement_signs_envelope: d402_objects::cross_sign(
+                &validator.settlement,
+                &validator.id(),
+                None,
+            ),
+            evm_signs_settlement: None,
+        };
+    });
+    name_offers(&mut parts, &actors);
+    let no_key = DossierError::Offer {
+        validator: validator.id(),
+        source: OfferFault::NoEvmKey,
+    };
+    let set = set_hash_of(&spec.network, 3, &parts.offers);
+    assert_eq!(set.unwrap_err(), no_key);
+    assert_eq!(Dossier::check(parts).unwrap_err(), no_key);
+}
+
+#[test]
+fn accounts_of_base_have_one_spelling() {
+    let good = Scene::new(TaskSpec::single(3, 4).on(BASE_NETWORK)).dossier;
+    let spelled = good.payment().refund_to.as_str().to_owned();
+    let bare = spelled.trim_start_matches("0x");
+    for bad in [
+        format!("0x{}", bare.to_uppercase()),
+        format!("0X{bare}"),
+        bare.to_owned(),
+        format!("0x{}{bare}", "0".repeat(24)),
+        format!("{}{bare}", "0".repeat(24)),
+        format!("0x{}", &bare[2..]),
+    ] {
+        let refused = on_base(|intent| intent.payment[0].refund_to = bad.parse().unwrap());
+        let what = Party::RefundTo;
+        assert_eq!(
+            refused.unwrap_err(),
+            DossierError::BadAddress { what },
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn a_rent_target_is_refused_where_nobody_pays_rent() {
+    let refused = on_base(|intent| {
+        intent.payment[0].rent_to = Some(intent.payment[0].refund_to.clone());
+    });
+    let field = "rentTo";
+    let fault = crate::evm::TermsFault::NoSuchField { field };
+    assert_eq!(refused.unwrap_err(), DossierError::Terms(fault));
+}
+
+#[test]
+fn threat_58_the_ledger_and_the_asset_are_paid_by_nobody_on_base() {
+    let ledger = crate::market::LEDGER.to_string();
+    let refused = on_base(|intent| {
+        intent.payment[0].gateway_fee_payee = Some(ledger.parse().unwrap());
+    });
+    let what = Party::GatewayFeePayee;
+    assert_eq!(refused.unwrap_err(), DossierError::ForbiddenParty { what });
+    let refused = on_base(|intent| intent.payment[0].refund_to = intent.payment[0].asset.clone());
+    let rule = NotSettleable::RefundToForbidden;
+    assert_eq!(refused.unwrap_err(), DossierError::NotSettleable(rule));
 }
