@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use d402_core::ports::{
     Deposit, PaymentFault, Rail, RailError, Settled, VaultState, VerifiedPayment,
 };
-use d402_evm::abi::Token;
+use d402_evm::abi::{MULTICALL3, Token};
 use d402_evm::chain::LogFilter;
 use d402_evm::rpc::Silence;
 use d402_evm::{Chain, EscrowQuery, EscrowView, Level, RpcError};
@@ -20,6 +20,7 @@ use d402_objects::{Amount, Cid, Hex32, SignedReceipt};
 use d402_settlement::ValidatorSet;
 use d402_settlement::evm::{EVM_TERMS_LEN, EvmAccount, EvmSigners, EvmTerms};
 use d402_wire::simchain::{PaidKind, PaidRow};
+use tokio::sync::OnceCell;
 
 use super::authorization::{SignedAuthorization, TokenDomain};
 use super::body::{MoneyBody, ReceiptBody, SetBody, intent_key};
@@ -51,6 +52,7 @@ pub struct EscrowRail {
     options: EscrowRailOptions,
     chain: Arc<Chain>,
     sequencer: Sequencer,
+    deployed: OnceCell<()>,
     sets: Recent<ValidatorSet>,
     payments: Recent<Seen>,
 }
@@ -78,6 +80,7 @@ impl EscrowRail {
             options,
             chain,
             sequencer,
+            deployed: OnceCell::new(),
             sets: Recent::default(),
             payments: Recent::default(),
         }
@@ -103,6 +106,25 @@ impl EscrowRail {
             terms: EvmTerms::decode(fixed).map_err(|_| form())?,
             query: EscrowQuery::of_terms(bytes, self.options.ledger).ok_or_else(form)?,
         })
+    }
+
+    /// A call to an address without code succeeds and does nothing: without this, a wrong ledger address would
+    /// pass every trial run and burn gas on payments that never happen.
+    async fn check_deployed(&self) -> Result<(), RailError> {
+        self.deployed
+            .get_or_try_init(|| async {
+                let head = self.chain.now().await.map_err(unknown)?;
+                for contract in [self.options.ledger, MULTICALL3, self.options.token.asset] {
+                    let code = self.chain.code(contract, &head).await.map_err(unknown)?;
+                    if code.is_empty() {
+                        tracing::error!(%contract, "no contract at this address");
+                        return Err(RailError::Unknown);
+                    }
+                }
+                Ok(())
+            })
+            .await
+            .copied()
     }
 
     async fn view(&self, place: &Place, level: Level) -> Result<EscrowView, RailError> {
@@ -360,6 +382,7 @@ impl Rail for EscrowRail {
         {
             return Ok(Err(PaymentFault::Mismatch));
         }
+        self.check_deployed().await?;
         let body = MoneyBody::Pay {
             terms: place.bytes.clone(),
             payment: payment.clone(),
@@ -393,6 +416,7 @@ impl Rail for EscrowRail {
             refused("BodyForm")
         })?;
         let place = self.place(body.terms())?;
+        self.check_deployed().await?;
         let call = body
             .call(self.options.ledger)
             .map_err(|_| refused("BodyForm"))?;
