@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     postgres,
     steps::Context,
-    tools::{self, Requirement, Runtime, Verifier},
+    tools::{self, Foundry, Packages, Requirement, Runtime},
     workspace::Workspace,
 };
 
@@ -33,10 +33,22 @@ pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
         "tools/py/requirements.txt",
         &path.to_string_lossy(),
     );
-    let path = Verifier::install(workspace, cache)?.folder;
+    let path = tools::contract_analysers(workspace, cache)?;
+    row(
+        "slither, halmos",
+        "tools/py/contracts.txt",
+        &path.to_string_lossy(),
+    );
+    let path = Packages::verifier(workspace, cache)?.folder;
     row(
         "npm packages",
         "tools/js/package-lock.json",
+        &path.to_string_lossy(),
+    );
+    let path = Foundry::install(workspace, cache)?.folder;
+    row(
+        "forge, anvil",
+        "tools/evm/package-lock.json",
         &path.to_string_lossy(),
     );
     println!("cache: {}", cache.folder().display());

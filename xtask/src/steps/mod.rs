@@ -4,6 +4,7 @@
 //! the run, and the summary says which steps never ran.
 
 mod checks;
+mod contracts;
 mod suites;
 
 pub(crate) use checks::advisories;
@@ -67,6 +68,8 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doc", about: "documentation, with warnings as errors", run: checks::doc },
     Step { name: "vectors", about: "golden vectors are current and read twice", run: checks::vectors },
     Step { name: "typescript", about: "the second implementation agrees", run: suites::typescript },
+    Step { name: "contracts", about: "Base contracts: tests, differential, gas, deployment", run: contracts::contracts },
+    Step { name: "contract-proofs", about: "Base contracts: analysis, proofs, coverage", run: contracts::proofs },
     Step { name: "e2e", about: "journeys and attacks on real nodes", run: suites::e2e },
 ];
 

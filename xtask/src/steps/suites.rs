@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use super::{Context, checks::locked};
 use crate::{
     failure::Failure, metadata::cargo, postgres::URL_VARIABLE, process::Call, tools,
-    tools::Verifier,
+    tools::Packages,
 };
 
 /// Names the folder with the built programs for tests that start real nodes.
@@ -39,11 +39,14 @@ fn nextest(context: &Context, filter: &str) -> Result<(), Failure> {
     } else {
         "default"
     };
+    let foundry = tools::Foundry::install(&context.workspace, &context.cache)?;
     let mut call = Call::new(program, RUN)
         .args(["nextest", "run", "--workspace", "--profile", profile])
         .args(locked(&context.workspace))
         .args(["--filterset", filter])
         .env(URL_VARIABLE, context.database()?)
+        .env(tools::ANVIL_VARIABLE, foundry.anvil())
+        .env(tools::GENESIS_VARIABLE, foundry.genesis()?)
         .env(
             PROGRAMS_VARIABLE,
             context.metadata.target_directory.join("debug"),
@@ -63,7 +66,10 @@ pub(super) fn doctest(context: &Context) -> Result<(), Failure> {
 }
 
 pub(super) fn typescript(context: &Context) -> Result<(), Failure> {
-    let Verifier { runtime, folder } = Verifier::install(&context.workspace, &context.cache)?;
+    let verifier = Packages::verifier(&context.workspace, &context.cache)?;
+    let Packages {
+        runtime, folder, ..
+    } = verifier;
     runtime
         .node(RUN)
         .args(["node_modules/typescript/bin/tsc", "--noEmit"])

@@ -1,4 +1,4 @@
-//! Node.js and the packages of the TypeScript verifier: exactly its lockfile, without install
+//! Node.js and the packages of a folder with a lockfile: exactly that lockfile, without install
 //! scripts. The machine's own Node.js is used where it is new enough, a pinned one otherwise.
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -7,7 +7,8 @@ use super::{ASK, NODE, NPM, python};
 use crate::{cache::Cache, failure::Failure, process::Call, workspace::Workspace};
 
 const LIMIT: Duration = Duration::from_secs(10 * 60);
-const FOLDER: &str = "tools/js";
+/// The TypeScript verifier.
+const VERIFIER: &str = "tools/js";
 const STAMP: &str = "node_modules/.d402-lock.json";
 const NPM_SCRIPT: &str = "lib/node_modules/npm/bin/npm-cli.js";
 
@@ -38,6 +39,13 @@ impl Runtime {
         Call::new(&self.node, limit)
     }
 
+    /// The folder of `node` where that is not the machine's own: programs that start `node` by its
+    /// name need it on the PATH.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.npm.as_ref()?;
+        self.node.parent().map(PathBuf::from)
+    }
+
     fn npm(&self) -> Call {
         match &self.npm {
             Some(script) => self.node(LIMIT).arg(script),
@@ -52,30 +60,41 @@ impl Runtime {
     }
 }
 
-/// The TypeScript package with its dependencies in place.
-pub(crate) struct Verifier {
+/// A folder with its npm packages in place.
+pub(crate) struct Packages {
     pub(crate) runtime: Runtime,
     pub(crate) folder: PathBuf,
+    name: &'static str,
 }
 
-impl Verifier {
-    pub(crate) fn install(workspace: &Workspace, cache: &Cache) -> Result<Self, Failure> {
-        let verifier = Self {
+impl Packages {
+    /// Those of the TypeScript verifier.
+    pub(crate) fn verifier(workspace: &Workspace, cache: &Cache) -> Result<Self, Failure> {
+        Self::install(workspace, cache, VERIFIER)
+    }
+
+    pub(super) fn install(
+        workspace: &Workspace,
+        cache: &Cache,
+        name: &'static str,
+    ) -> Result<Self, Failure> {
+        let packages = Self {
             runtime: Runtime::find(workspace, cache)?,
-            folder: workspace.join(FOLDER),
+            folder: workspace.join(name),
+            name,
         };
-        let lockfile = verifier.folder.join("package-lock.json");
+        let lockfile = packages.folder.join("package-lock.json");
         let wanted = fs::read(&lockfile).map_err(Failure::file("reading", &lockfile))?;
-        if verifier.holds(&wanted) {
-            return Ok(verifier);
+        if packages.holds(&wanted) {
+            return Ok(packages);
         }
         let _lock = cache.lock("npm")?;
-        if !verifier.holds(&wanted) {
-            verifier.fill(cache)?;
-            let stamp = verifier.folder.join(STAMP);
+        if !packages.holds(&wanted) {
+            packages.fill(cache)?;
+            let stamp = packages.folder.join(STAMP);
             fs::write(&stamp, &wanted).map_err(Failure::file("writing", &stamp))?;
         }
-        Ok(verifier)
+        Ok(packages)
     }
 
     /// True where the installed packages are those of this lockfile.
@@ -84,7 +103,8 @@ impl Verifier {
     }
 
     fn fill(&self, cache: &Cache) -> Result<(), Failure> {
-        eprintln!("installing the packages of {FOLDER}/package-lock.json");
+        let name = self.name;
+        eprintln!("installing the packages of {name}/package-lock.json");
         let install = self
             .runtime
             .npm()
@@ -94,10 +114,10 @@ impl Verifier {
             .dir(&self.folder);
         let command = install.shown();
         install.run().map_err(|_| Failure::Install {
-            what: "the TypeScript packages",
+            what: "npm packages",
             command,
             fix: format!(
-                "make the npm registry reachable and run again, or by hand: cd {FOLDER} && npm ci"
+                "make the npm registry reachable and run again, or by hand: cd {name} && npm ci"
             ),
         })
     }
