@@ -13,6 +13,7 @@
     reason = "a broken expectation here is a failed test"
 )]
 
+mod base;
 pub mod bench;
 mod chain;
 mod database;
@@ -24,6 +25,7 @@ mod programs;
 mod random;
 mod wait;
 
+pub use base::{BaseMarket, Gate, Moment};
 pub use chain::{Books, Chain};
 pub use database::private_database;
 pub use market::{GatewayPlan, Market, Plan, WorkerPlan, account_of};

@@ -367,6 +367,12 @@ pub enum PaymentFault {
         /// Amount of the payment.
         needed: Amount,
     },
+    /// Used or cancelled already, and not for these terms.
+    #[error("payment was used or cancelled")]
+    Spent,
+    /// A trial run fails although every single check passes: paused token, blocked payer.
+    #[error("payment would not take effect")]
+    Simulation,
 }
 
 /// A verified payment: what to submit and who pays.

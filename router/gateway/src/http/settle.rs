@@ -338,6 +338,8 @@ pub(super) fn x402_error(fault: &PaymentFault) -> &'static str {
         PaymentFault::Signature => "invalid_signature",
         PaymentFault::Expired => "invalid_payment_window",
         PaymentFault::Funds { .. } => "insufficient_funds",
+        PaymentFault::Spent => "payment_already_used",
+        PaymentFault::Simulation => "transaction_simulation_failed",
         // A rail that knows more ways to fail than this list still failed.
         _ => "invalid_payment",
     }

@@ -7,6 +7,7 @@
 mod challenge;
 mod client;
 mod purchase;
+mod wallet;
 mod wishes;
 
 #[cfg(test)]
@@ -15,4 +16,5 @@ mod tests;
 pub use challenge::{Challenge, ChallengeError};
 pub use client::{BuyError, GatewayClient};
 pub use purchase::{Purchase, Receipt, Stage, buy};
+pub use wallet::Wallet;
 pub use wishes::{Refusal, Wishes};

@@ -20,7 +20,6 @@ pub mod client;
 mod deposit;
 pub mod payment;
 pub mod rail;
-mod recent;
 pub mod server;
 pub mod vault_terms;
 

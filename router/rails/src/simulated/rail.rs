@@ -17,9 +17,9 @@ use super::body::{self, BodyError, MoneyBody};
 use super::client::{ClientError, SimClient};
 use super::deposit::{judge_deposit, milliseconds};
 use super::payment::{self, CheckedPayment, PaymentForm};
-use super::recent::Recent;
 use super::server::NOTHING_TO_SWEEP;
 use super::vault_terms::VaultTerms;
+use crate::recent::Recent;
 
 /// A payment must stay valid for more than this when it is accepted, seconds.
 pub const MIN_WINDOW_S: i64 = 5;

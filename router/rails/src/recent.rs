@@ -10,7 +10,7 @@ const REMEMBERED: usize = 16_384;
 
 /// The last values by key; the oldest key is forgotten first. Forgetting must be harmless to the owner.
 #[derive(Debug)]
-pub(super) struct Recent<T>(Mutex<Values<T>>);
+pub(crate) struct Recent<T>(Mutex<Values<T>>);
 
 #[derive(Debug)]
 struct Values<T> {
@@ -29,7 +29,7 @@ impl<T> Default for Recent<T> {
 
 impl<T: Copy> Recent<T> {
     /// Remembers a value.
-    pub(super) fn remember(&self, key: Hex32, value: T) {
+    pub(crate) fn remember(&self, key: Hex32, value: T) {
         let Ok(mut values) = self.0.lock() else {
             return;
         };
@@ -44,7 +44,7 @@ impl<T: Copy> Recent<T> {
     }
 
     /// The value, unless it was forgotten.
-    pub(super) fn recall(&self, key: Hex32) -> Option<T> {
+    pub(crate) fn recall(&self, key: Hex32) -> Option<T> {
         self.0.lock().ok()?.by_key.get(&key).copied()
     }
 }
