@@ -48,11 +48,14 @@ fn main() {
         ("settlement-solana.json", settlement::vectors()),
         ("arithmetic.json", arithmetic::vectors()),
         ("derive.json", derive::vectors()),
-        ("bundles.json", bundles::vectors()),
         ("ledger.json", ledger::vectors()),
         ("vault-address.json", address::vectors()),
     ];
-    for (name, value) in files.into_iter().chain(base::files()) {
+    for (name, value) in files
+        .into_iter()
+        .chain(bundles::files())
+        .chain(base::files())
+    {
         let path = directory.join(name);
         std::fs::write(&path, json::text(value)).expect("the directory can be written");
         println!("{}", path.display());

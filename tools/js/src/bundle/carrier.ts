@@ -5,16 +5,12 @@ import { canonical, cidOf } from "../objects/canonical.ts";
 import { type Json, type JsonObject, Refusal, hasFloat, isList, isObject, parseStrict } from "../objects/json.ts";
 import { SETTLEMENT_RECEIPT } from "../objects/kinds.ts";
 import { object as objectShape, signature, u8 } from "../objects/shape.ts";
-import { checkApprovals } from "../settlement/approvals.ts";
 import { plan } from "../settlement/arithmetic.ts";
 import { Fault, within } from "../settlement/fault.ts";
-import { SIMULATED } from "../settlement/layout.ts";
-import {
-  PAID, REJECTED, type Row, VALIDATOR, WORKER, checkRows, settlementDigest,
-} from "../settlement/receipt.ts";
+import { PAID, REJECTED, type Row, VALIDATOR, WORKER, checkRows } from "../settlement/receipt.ts";
 import { need } from "../settlement/set.ts";
 import { type Dossier, isForbidden } from "./dossier.ts";
-import { account, amount, digestOf, integer, objects, text } from "./fields.ts";
+import { amount, digestOf, integer, objects, text } from "./fields.ts";
 import { checkRules } from "./rules.ts";
 
 export interface Carrier {
@@ -56,9 +52,10 @@ export function checkCarrier(task: Dossier, { receipt, receiptCid, signatures }:
   if (text(receipt, "taskId") !== task.taskId) throw new Fault("OtherTask");
   if (text(receipt, "termsHash") !== task.termsHash) throw new Fault("OtherTerms");
   if (text(receipt, "network") !== task.network) throw new Fault("OtherNetwork");
-  if (text(receipt, "verifier") !== SIMULATED.program) throw new Fault("OtherVerifier");
+  const { codec } = task;
+  if (text(receipt, "verifier") !== codec.addressOf(codec.verifier)) throw new Fault("OtherVerifier");
   const rows = objects(receipt, "rows").map((row): Row => {
-    const payee = account(text(row, "payee"));
+    const payee = codec.account(text(row, "payee"));
     if (payee === undefined) throw new Fault("BadPayee");
     if (isForbidden(task, payee)) throw new Fault("ForbiddenPayee");
     return { payee, role: text(row, "role") === "worker" ? WORKER : VALIDATOR, amount: amount(row, "amount") };
@@ -69,9 +66,9 @@ export function checkCarrier(task: Dossier, { receipt, receiptCid, signatures }:
   if (amount(receipt, "commission") !== money.commission) throw new Fault("Commission");
   if (amount(receipt, "gatewayFee") !== money.gatewayFee) throw new Fault("GatewayFee");
   const settlement = { receiptCid: digestOf(receiptCid), outcome, rows };
-  const digest = settlementDigest(SIMULATED, task.termsHash, settlement);
-  if (signatures.some((entry) => entry.signature.length !== 64)) throw new Fault("SignatureLength");
-  const signers = within("Signature", () => checkApprovals(task.set, digest, signatures));
+  const digest = codec.settlementDigest(task.termsHash, settlement);
+  if (signatures.some((entry) => entry.signature.length !== codec.signatureLength)) throw new Fault("SignatureLength");
+  const signers = within("Signature", () => codec.approvals(task.set, digest, signatures));
   if (signers.length < need(task.terms, task.set, task.terms.settleBy)) throw new Fault("TooFewSignatures");
   return signers;
 }

@@ -4,11 +4,11 @@ import type { Json, JsonObject } from "../objects/json.ts";
 import { type Plan, plan } from "../settlement/arithmetic.ts";
 import { type Inputs, type Mode, derive } from "../settlement/derive.ts";
 import { Fault } from "../settlement/fault.ts";
-import { SIMULATED, ZERO_32 } from "../settlement/layout.ts";
+import { ZERO_32 } from "../settlement/layout.ts";
 import { PAID, REJECTED, type Row, WORKER, checkRows } from "../settlement/receipt.ts";
 import { setIndexOf } from "./dossier.ts";
 import { type Evidence, opens } from "./evidence.ts";
-import { account, amount, digestOf, integer, keyOf, object, text } from "./fields.ts";
+import { amount, digestOf, integer, keyOf, object, text } from "./fields.ts";
 
 export interface Decided {
   readonly receiptCid: string;
@@ -49,10 +49,10 @@ export function decide(evidence: Evidence, slow: boolean): Decided | undefined {
     ["objectVersion", 1],
     ["termsHash", task.termsHash],
     ["network", task.network],
-    ["verifier", SIMULATED.program],
+    ["verifier", task.codec.addressOf(task.codec.verifier)],
     ["taskId", task.taskId],
     ["outcome", derived.kind],
-    ["rows", derived.rows.map(rowOf)],
+    ["rows", derived.rows.map((row) => rowOf(row, task.codec.addressOf(row.payee)))],
     ["commission", String(money.commission)],
     ["gatewayFee", String(money.gatewayFee)],
     ["claimCids", claimCids],
@@ -62,7 +62,7 @@ export function decide(evidence: Evidence, slow: boolean): Decided | undefined {
   return { receiptCid: cidOf(receipt), outcome, claimCids, plan: money };
 }
 
-function rowOf({ payee, role, amount: units }: Row): JsonObject {
+function rowOf({ role, amount: units }: Row, payee: string): JsonObject {
   const fields: [string, Json][] = [
     ["payee", payee],
     ["role", role === WORKER ? "worker" : "validator"],
@@ -104,7 +104,7 @@ class Listed {
         setRoot: text(payload, "leaseSetRoot"),
         leaseCount: integer(payload, "leaseCount"),
         worker: keyOf(text(payload, "worker")),
-        payee: account(text(object(payload, "payout"), "address")) ?? ZERO_32,
+        payee: task.codec.account(text(object(payload, "payout"), "address")) ?? ZERO_32,
         price: amount(payload, "price"),
       })),
       commits: sorted(evidence.commits).map(({ payload }) => ({

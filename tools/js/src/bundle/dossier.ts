@@ -1,18 +1,16 @@
 /** What was agreed: intent, manifest, registration, offers and input, and the terms they give (spec §2.1). */
 import type { Verified } from "../objects/envelope.ts";
 import type { JsonObject } from "../objects/json.ts";
-import { vaultAddress } from "../settlement/address.ts";
 import { Fault, within } from "../settlement/fault.ts";
-import { SIMULATED, ZERO_32 } from "../settlement/layout.ts";
+import { ZERO_32 } from "../settlement/layout.ts";
 import { MAX_ROWS, MAX_U64 } from "../settlement/receipt.ts";
-import { type ValidatorSet, setHash, validatorSet } from "../settlement/set.ts";
-import { type Terms, checkSettleable, termsHash } from "../settlement/terms.ts";
+import { type ValidatorSet, validatorSet } from "../settlement/set.ts";
+import type { Terms } from "../settlement/terms.ts";
+import { type Codec, codecOf } from "./codec.ts";
 import {
-  account, amount, digestOf, integer, keyOf, maybeText, object, objects, text, texts,
+  amount, digestOf, integer, maybeText, object, objects, text, texts,
 } from "./fields.ts";
 
-/** The one network this verifier can derive terms for. */
-const NETWORK = "d402:simulated";
 /** 100 USD: above it `refundAfter` lies further out (spec §3.1). */
 const LARGE_BUDGET = 100_000_000n;
 
@@ -28,7 +26,10 @@ export interface Parts {
 /** A validator, at its set index. */
 export interface Member {
   readonly key: string;
+  /** What it signs settlements with on the task's network. */
   readonly settlementKey: string;
+  /** Its Ed25519 settlement key, which on an EVM chain signs nothing but stays the validator's. */
+  readonly ed25519: string;
   readonly fee: bigint;
   readonly payout: string;
 }
@@ -38,6 +39,7 @@ export interface Dossier {
   readonly intent: JsonObject;
   readonly manifest: JsonObject;
   readonly network: string;
+  readonly codec: Codec;
   readonly terms: Terms;
   readonly termsHash: string;
   readonly payTo: string;
@@ -54,29 +56,31 @@ export function dossier(parts: Parts): Dossier {
   const payment = objects(intent, "payment")[parts.paymentIndex];
   if (payment === undefined) throw new Fault("NoSuchPayment");
   const network = text(payment, "network");
-  if (network !== NETWORK) throw new Fault("UnknownNetwork");
+  const codec = codecOf(network);
+  if (codec === undefined) throw new Fault("UnknownNetwork");
   checkNamed(parts);
   checkRegistration(parts);
   const model = text(object(intent, "validation"), "model");
   if (!texts(parts.manifest.payload, "validationModels").includes(model)) throw new Fault("ModelNotAccepted");
 
-  const members = membersOf(parts, payment, model);
+  const members = membersOf(parts, payment, model, codec);
   const m = integer(object(intent, "validation"), "threshold");
   const set = within("Set", () => validatorSet(m, members.map(({ settlementKey }) => settlementKey)));
-  if (setHash(set) !== text(payment, "validatorSet")) throw new Fault("OtherSet");
-  const terms = termsOf(parts, payment, setHash(set));
-  within("NotSettleable", () => checkSettleable(terms, SIMULATED, terms.issuedAt));
-  const hash = termsHash(terms, SIMULATED);
-  const payTo = vaultAddress(hash, SIMULATED.program).address;
+  const setHash = codec.setHash(set);
+  if (setHash !== text(payment, "validatorSet")) throw new Fault("OtherSet");
+  const terms = termsOf(parts, payment, setHash, codec);
+  const hash = within("Terms", () => codec.termsHash(terms));
+  within("NotSettleable", () => codec.checkSettleable(terms, terms.issuedAt));
   const isSingle = text(intent, "mode") === "single";
   const checked: Dossier = {
     taskId: parts.intent.cid,
     intent,
     manifest: parts.manifest.payload,
     network,
+    codec,
     terms,
     termsHash: hash,
-    payTo,
+    payTo: codec.payTo(hash),
     set,
     members,
     commitByMs: commitBy(intent),
@@ -112,14 +116,15 @@ function checkRegistration({ intent, manifest, registration }: Parts): void {
 }
 
 /** The validators by settlement key, each fit for this task. */
-function membersOf(parts: Parts, payment: JsonObject, model: string): readonly Member[] {
+function membersOf(
+  parts: Parts, payment: JsonObject, model: string, codec: Codec,
+): readonly Member[] {
   const envelopeKeys = new Set(parts.offers.map(({ payload }) => text(payload, "validator")));
   const keys = new Set<string>();
   const payouts = new Set<string>();
   const members = parts.offers.map(({ payload }) => {
-    const one = member(parts, payment, payload, model);
-    const settlement = text(object(payload, "settlementKey"), "ed25519");
-    if (keys.has(one.key) || envelopeKeys.has(settlement) || payouts.has(one.payout)) throw new Fault("Offer");
+    const one = member(parts, payment, payload, model, codec);
+    if (keys.has(one.key) || envelopeKeys.has(one.ed25519) || payouts.has(one.payout)) throw new Fault("Offer");
     keys.add(one.key);
     payouts.add(one.payout);
     return one;
@@ -127,7 +132,9 @@ function membersOf(parts: Parts, payment: JsonObject, model: string): readonly M
   return members.sort((a, b) => (a.settlementKey < b.settlementKey ? -1 : 1));
 }
 
-function member(parts: Parts, payment: JsonObject, offer: JsonObject, model: string): Member {
+function member(
+  parts: Parts, payment: JsonObject, offer: JsonObject, model: string, codec: Codec,
+): Member {
   const [network, asset] = [text(payment, "network"), text(payment, "asset")];
   const fee = objects(offer, "fees").find(
     (one) => text(one, "network") === network && text(one, "asset") === asset,
@@ -139,17 +146,19 @@ function member(parts: Parts, payment: JsonObject, offer: JsonObject, model: str
   if (!fits || fee === undefined) throw new Fault("Offer");
   if (amount(fee, "fee") > MAX_U64) throw new Fault("AmountTooLarge");
   const address = maybeText(object(offer, "payouts"), network);
-  if (address === undefined) throw new Fault("Offer");
+  const settlementKey = codec.settlementKey(offer);
+  if (address === undefined || settlementKey === undefined) throw new Fault("Offer");
   return {
     key: text(offer, "validator"),
-    settlementKey: keyOf(text(object(offer, "settlementKey"), "ed25519")),
+    settlementKey,
+    ed25519: text(object(offer, "settlementKey"), "ed25519"),
     fee: amount(fee, "fee"),
-    payout: party(address),
+    payout: party(codec, address),
   };
 }
 
-function party(address: string): string {
-  const known = account(address);
+function party(codec: Codec, address: string): string {
+  const known = codec.account(address);
   if (known === undefined) throw new Fault("BadAddress");
   return known;
 }
@@ -166,43 +175,57 @@ function commitBy(intent: JsonObject): number {
   return deadline - (window >= 20_000 ? 4_000 : Math.max(Math.floor(window / 5), 1_000));
 }
 
-function termsOf(parts: Parts, payment: JsonObject, validatorSetHash: string): Terms {
+function termsOf(parts: Parts, payment: JsonObject, validatorSet: string, codec: Codec): Terms {
   const intent = parts.intent.payload;
-  const commission = object(parts.registration.payload, "commission");
-  const bps = integer(commission, "bps");
-  const wallet = maybeText(object(commission, "wallets"), text(payment, "network"));
-  if (bps > 0 && wallet === undefined) throw new Fault("NoCommissionWallet");
+  const bps = integer(object(parts.registration.payload, "commission"), "bps");
+  // In this order, so that of two broken rules both implementations name the same one.
+  const commissionPayee = bps > 0 ? party(codec, creatorWallet(parts, payment)) : ZERO_32;
   const feePayee = maybeText(payment, "gatewayFeePayee");
-  const refundTo = party(text(payment, "refundTo"));
-  const rentTo = maybeText(payment, "rentTo");
+  const gatewayFeePayee = feePayee === undefined ? ZERO_32 : party(codec, feePayee);
+  const refundTo = party(codec, text(payment, "refundTo"));
+  const [budget, validatorFeeCap] = [units(payment, "budget"), units(payment, "validatorFeeCap")];
+  const mint = party(codec, text(payment, "asset"));
   const decision = Math.min(Math.max(integer(parts.manifest.payload, "decisionTimeS"), 60), 3_600);
   const settleBy = BigInt(Math.ceil(integer(intent, "deadlineMs") / 1_000) + decision);
-  const grace = amount(payment, "budget") > LARGE_BUDGET ? 7_200n : 900n;
   return {
     version: 1n,
     onSilence: text(intent, "onSilence") === "majority" ? 1n : 0n,
     commissionBps: BigInt(bps),
     gatewayFeeBps: BigInt(integer(payment, "gatewayFeeBps")),
     reserved: 0n,
-    budget: units(payment, "budget"),
-    validatorFeeCap: units(payment, "validatorFeeCap"),
+    budget,
+    validatorFeeCap,
     issuedAt: BigInt(Math.floor(integer(intent, "issuedAtMs") / 1_000)),
     settleBy,
-    refundAfter: settleBy + grace,
+    refundAfter: settleBy + (budget > LARGE_BUDGET ? codec.grace.large : codec.grace.small),
     taskId: digestOf(parts.intent.cid),
-    mint: party(text(payment, "asset")),
+    mint,
     refundTo,
-    validatorSet: validatorSetHash,
-    commissionPayee: bps > 0 && wallet !== undefined ? party(wallet) : ZERO_32,
-    gatewayFeePayee: feePayee === undefined ? ZERO_32 : party(feePayee),
-    rentTo: rentTo === undefined ? refundTo : party(rentTo),
+    validatorSet,
+    commissionPayee,
+    gatewayFeePayee,
+    rentTo: rentTo(payment, refundTo, codec),
     salt: text(payment, "salt"),
   };
 }
 
+function creatorWallet(parts: Parts, payment: JsonObject): string {
+  const wallets = object(object(parts.registration.payload, "commission"), "wallets");
+  const wallet = maybeText(wallets, text(payment, "network"));
+  if (wallet === undefined) throw new Fault("NoCommissionWallet");
+  return wallet;
+}
+
+/** Who gets the rent back; zero where no account costs any. */
+function rentTo(payment: JsonObject, refundTo: string, codec: Codec): string {
+  const named = maybeText(payment, "rentTo");
+  if (named !== undefined) return party(codec, named);
+  return codec.hasRent ? refundTo : ZERO_32;
+}
+
 /** Nobody, the vault, the token and the program may not be paid (threat #58). */
-export const isForbidden = ({ payTo, terms }: Dossier, payee: string): boolean =>
-  [ZERO_32, payTo, terms.mint, SIMULATED.program].includes(payee);
+export const isForbidden = ({ payTo, terms, codec }: Dossier, payee: string): boolean =>
+  [ZERO_32, payTo, terms.mint, codec.verifier].includes(payee);
 
 /** Nor may a worker be whoever is paid in another role. */
 export function isForbiddenWorker(task: Dossier, payee: string): boolean {
@@ -231,7 +254,7 @@ export const setIndexOf = ({ members }: Dossier, key: string): number =>
 
 /** Whether a key is an envelope or settlement key of a validator. */
 export const isValidatorKey = ({ members }: Dossier, key: string): boolean =>
-  members.some((one) => one.key === key || one.settlementKey === keyOf(key));
+  members.some((one) => one.key === key || one.ed25519 === key);
 
 export const leaseLimits = ({ intent }: Dossier): { readonly min: number; readonly max: number } => {
   const [fanout, quorum] = [integer(intent, "fanout"), integer(intent, "quorum")];

@@ -6,7 +6,7 @@ import { Fault } from "../settlement/fault.ts";
 import {
   type Dossier, isForbiddenWorker, isValidatorKey, leaseLimits, setIndexOf,
 } from "./dossier.ts";
-import { account, amount, digestOf, integer, object, objects, text } from "./fields.ts";
+import { amount, digestOf, integer, object, objects, text } from "./fields.ts";
 
 const MAX_LEASES = 64;
 const MAX_EVIDENCE_BYTES = 16 * 1024 * 1024;
@@ -205,7 +205,7 @@ function isLeaseSet(task: Dossier, signed: readonly Verified[]): boolean {
 }
 
 function belongs(task: Dossier, lease: JsonObject): boolean {
-  const payee = account(text(object(lease, "payout"), "address"));
+  const payee = task.codec.account(text(object(lease, "payout"), "address"));
   return (
     text(lease, "taskId") === task.taskId &&
     text(lease, "termsHash") === task.termsHash &&

@@ -53,7 +53,3 @@ export const digestOf = (cid: string): string => cid.slice("sha256:".length);
 
 /** 32 bytes as hex of a key. */
 export const keyOf = (id: string): string => id.slice("ed25519:".length);
-
-/** The account an address spells on the simulated network: 64 lower-case hex digits. */
-export const account = (address: string): string | undefined =>
-  /^[0-9a-f]{64}$/.test(address) ? address : undefined;

@@ -70,7 +70,7 @@ export function verify(bytes: Uint8Array): Proof {
   return {
     taskId: task.taskId,
     termsHash: task.termsHash,
-    payTo: task.payTo,
+    payTo: task.codec.addressOf(task.payTo),
     receiptCid: decided.receiptCid,
     outcome: decided.outcome === PAID ? "Paid" : "Rejected",
     ground: objects.length === 0 ? "NoEvidence" : ground,

@@ -3,23 +3,48 @@
 //! A damaged bundle is written as changes to an honest one: `edits` replace or remove values, and the
 //! result is written canonically; `append`, `cut` and `flip` then change bytes.
 
+mod base;
 mod resigned;
 
 use d402_objects::{Ed25519Id, Mode, Value, Verdict, canonical};
 use d402_settlement::market::testkit::{Scene, TaskSpec, TaskStory, funded_at, key};
 use d402_settlement::market::{
-    BrokenLink, Bundle, BundleContent, DepositFact, Evidence, EvidenceObject, Facts, decide,
+    BrokenLink, Bundle, BundleContent, DepositFact, Evidence, EvidenceObject, Facts,
+    SIMULATED_NETWORK, decide,
 };
 use serde_json::{Map, json};
 
 use crate::json::fault;
 
 struct Tale {
+    network: &'static str,
     bases: Map<String, Value>,
     cases: Vec<Value>,
 }
 
 impl Tale {
+    fn of(network: &'static str) -> Self {
+        Self {
+            network,
+            bases: Map::new(),
+            cases: Vec::new(),
+        }
+    }
+
+    /// The task on the network of this tale.
+    fn spec(&self, spec: TaskSpec) -> TaskSpec {
+        spec.on(self.network)
+    }
+
+    /// The honest task of a mode with 3-of-4 validators.
+    fn story(&self, mode: Mode) -> TaskStory {
+        TaskStory::honest(self.spec(match mode {
+            Mode::Single => TaskSpec::single(3, 4),
+            Mode::Race => TaskSpec::race(3, 4),
+            Mode::Quorum => TaskSpec::quorum(3, 4),
+        }))
+    }
+
     /// An honest bundle, and the case that says so.
     fn base(&mut self, name: &str, bundle: &[u8]) -> Value {
         let text = std::str::from_utf8(bundle).expect("JSON is text");
@@ -124,11 +149,15 @@ const LISTS: [&str; 6] = [
     "validationReceipts",
 ];
 
-pub fn vectors() -> Value {
-    let mut tale = Tale {
-        bases: Map::new(),
-        cases: Vec::new(),
-    };
+pub fn files() -> [(&'static str, Value); 2] {
+    [
+        ("bundles.json", simulated()),
+        ("bundles-base.json", base::vectors()),
+    ]
+}
+
+fn simulated() -> Value {
+    let mut tale = Tale::of(SIMULATED_NETWORK);
     honest(&mut tale);
     let story = TaskStory::honest(TaskSpec::single(1, 1));
     let small = tale.base("single, 1 of 1", story.bundle().as_bytes());
@@ -146,12 +175,12 @@ fn honest(tale: &mut Tale) {
     for mode in [Mode::Single, Mode::Race, Mode::Quorum] {
         tale.base(
             &format!("{mode:?}, 3 of 4"),
-            TaskStory::of(mode).bundle().as_bytes(),
+            tale.story(mode).bundle().as_bytes(),
         );
     }
-    let rejected = TaskStory::judged(TaskSpec::single(3, 4), Verdict::Reject);
+    let rejected = TaskStory::judged(tale.spec(TaskSpec::single(3, 4)), Verdict::Reject);
     tale.base("Single, 3 of 4, rejected", rejected.bundle().as_bytes());
-    let scene = Scene::new(TaskSpec::single(1, 1));
+    let scene = Scene::new(tale.spec(TaskSpec::single(1, 1)));
     let evidence = Evidence::new(&scene.dossier);
     let facts = Facts {
         now_ms: scene.at(20_000),
@@ -173,7 +202,7 @@ fn honest(tale: &mut Tale) {
         "late deposit",
         Bundle::build(&content).expect("a bundle").as_bytes(),
     );
-    let mut spec = TaskSpec::single(1, 1);
+    let mut spec = tale.spec(TaskSpec::single(1, 1));
     spec.commission_bps = 0;
     spec.gateway_fee_bps = 0;
     spec.validator_fee = 0;
@@ -354,7 +383,7 @@ fn receipts(tale: &mut Tale, base: (&str, &Value), story: &TaskStory) {
 
 /// Larger tasks: evidence taken out or reordered, and decisions that need all of it.
 fn evidence(tale: &mut Tale) {
-    let race = TaskStory::of(Mode::Race);
+    let race = tale.story(Mode::Race);
     let name = "Race, 3 of 4";
     let bundle: Value = serde_json::from_slice(race.bundle().as_bytes()).expect("JSON");
     let base = (name, &bundle);
@@ -389,7 +418,7 @@ fn evidence(tale: &mut Tale) {
     });
 
     // Judged by nobody: rejected only when time is up.
-    let mut story = TaskStory::honest(TaskSpec::single(1, 1).seeded(3));
+    let mut story = TaskStory::honest(tale.spec(TaskSpec::single(1, 1).seeded(3)));
     let unjudged = story
         .objects
         .iter()

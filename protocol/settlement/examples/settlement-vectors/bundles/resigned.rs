@@ -135,7 +135,10 @@ pub(super) fn resigned(tale: &mut Tale, base: (&str, &Value), story: &TaskStory)
     });
 }
 
-fn signed<T: d402_objects::Payload>(payload: T, key: &d402_objects::SigningKey) -> Value {
+pub(super) fn signed<T: d402_objects::Payload>(
+    payload: T,
+    key: &d402_objects::SigningKey,
+) -> Value {
     Signed::sign(payload, key).expect("signed").to_value()
 }
 
