@@ -132,7 +132,7 @@ impl VaultState {
 }
 
 fn put(out: &mut AccountBytes, bytes: &[u8]) -> Result<(), Full> {
-    bytes.iter().try_for_each(|byte| out.push(*byte))
+    out.extend_from_slice(bytes)
 }
 
 fn write_head(out: &mut AccountBytes, site: &VaultSite, status: u8) -> Result<(), Full> {
