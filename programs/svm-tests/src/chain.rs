@@ -1,5 +1,7 @@
 //! The chain: time, accounts, transactions.
 
+use std::sync::{LazyLock, Mutex};
+
 use litesvm::LiteSVM;
 use solana_account::Account;
 use solana_address::Address;
@@ -52,6 +54,12 @@ pub const PROGRAM_VARIABLE: &str = "D402_TASK_VAULT_SO";
 
 impl Chain {
     pub fn new() -> Self {
+        // Loading the programs takes most of a test's time, so every test copies one chain.
+        static FRESH: LazyLock<Mutex<Chain>> = LazyLock::new(|| Mutex::new(Chain::load()));
+        FRESH.lock().unwrap().clone()
+    }
+
+    fn load() -> Self {
         let path = std::env::var(PROGRAM_VARIABLE).unwrap_or_else(|_| {
             panic!("{PROGRAM_VARIABLE} must name the built program: run `cargo xtask test --only program`")
         });

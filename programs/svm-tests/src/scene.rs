@@ -268,9 +268,7 @@ impl Scene {
         for row in settlement.rows.as_slice() {
             let wallet = address_of(&row.payee);
             let (tokens, bump) = ata(&wallet, &self.mint, &self.token_program);
-            let data = self.chain.data(&tokens);
-            let is_theirs = data.get(32..64) == Some(wallet.as_ref());
-            names.push(if is_theirs {
+            names.push(if self.is_account_of(&wallet, &tokens) {
                 Named::Bump(bump)
             } else {
                 Named::Wallet
@@ -289,6 +287,17 @@ impl Scene {
         let approval = approved
             .then(|| program::approval_address(&place.vault, &self.digest(settlement)));
         program::settle(&place, payer().pubkey(), &receipt, fixed, &rows, approval)
+    }
+
+    /// An initialised token account of this wallet and the scene's mint.
+    fn is_account_of(&self, wallet: &Address, tokens: &Address) -> bool {
+        self.chain.account(tokens).is_some_and(|account| {
+            account.owner == self.token_program
+                && account.data.len() >= 165
+                && account.data[..32] == self.mint.to_bytes()
+                && account.data[32..64] == wallet.to_bytes()
+                && account.data[108] != 0
+        })
     }
 
     pub fn settle_by(

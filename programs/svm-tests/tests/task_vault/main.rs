@@ -10,4 +10,18 @@
     reason = "tests"
 )]
 
-mod smoke;
+mod approve;
+mod close;
+mod codes;
+mod credits;
+mod lifecycle;
+mod open;
+mod payable;
+mod precompile;
+mod property;
+mod publish_set;
+mod settle;
+mod settle_accounts;
+mod sizes;
+mod sweep;
+mod units;
