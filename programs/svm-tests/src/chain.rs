@@ -1,5 +1,6 @@
 //! The chain: time, accounts, transactions.
 
+use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
 use litesvm::LiteSVM;
@@ -52,6 +53,14 @@ pub struct Chain {
 /// Names the built program; `cargo xtask test --only program` sets it.
 pub const PROGRAM_VARIABLE: &str = "D402_TASK_VAULT_SO";
 
+fn program_path() -> String {
+    std::env::var(PROGRAM_VARIABLE).unwrap_or_else(|_| {
+        panic!(
+            "{PROGRAM_VARIABLE} must name the built program: run `cargo xtask test --only program`"
+        )
+    })
+}
+
 impl Chain {
     pub fn new() -> Self {
         // Loading the programs takes most of a test's time, so every test copies one chain.
@@ -60,13 +69,19 @@ impl Chain {
     }
 
     fn load() -> Self {
-        let path = std::env::var(PROGRAM_VARIABLE).unwrap_or_else(|_| {
-            panic!("{PROGRAM_VARIABLE} must name the built program: run `cargo xtask test --only program`")
-        });
+        let path = program_path();
         let mut svm = LiteSVM::new().with_transaction_history(0);
         svm.add_program_from_file(program::ID, &path)
             .unwrap_or_else(|error| panic!("loading {path}: {error}"));
         Self { svm }
+    }
+
+    /// Adds the program that calls others (`relay.so` beside the built program).
+    pub fn load_relay(&mut self) {
+        let path = Path::new(&program_path()).with_file_name("relay.so");
+        self.svm
+            .add_program_from_file(program::RELAY, &path)
+            .unwrap_or_else(|error| panic!("loading {}: {error}", path.display()));
     }
 
     pub fn at(&mut self, seconds: i64) {

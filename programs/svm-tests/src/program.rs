@@ -10,6 +10,8 @@ use crate::token::ASSOCIATED;
 
 pub const ID: Address = address!("9WtXEHG1vNwiuEqg9XdCmvRKbThp4p8Afianb3juYUSy");
 pub const GENESIS: Address = address!("EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG");
+/// Where the tests load the relay.
+pub const RELAY: Address = Address::new_from_array([0x52; 32]);
 pub const SYSTEM: Address = address!("11111111111111111111111111111111");
 pub const INSTRUCTIONS: Address = address!("Sysvar1nstructions1111111111111111111111111");
 pub const ED25519: Address = address!("Ed25519SigVerify111111111111111111111111111");
@@ -220,7 +222,7 @@ pub fn approve(place: &Place, payer: Address, digest: &[u8; 32]) -> Instruction 
         read(INSTRUCTIONS),
         read(SYSTEM),
     ];
-    call("approve", digest, accounts)
+    call("approve", &[], accounts)
 }
 
 pub fn claim_credit(place: &Place, payee: Address, to: Address) -> Instruction {
@@ -252,7 +254,11 @@ pub fn lapse_credits(place: &Place) -> Instruction {
 }
 
 pub fn sweep(place: &Place, caller: Address, to: Address) -> Instruction {
-    call("sweep", &place.terms.encode(), sweep_accounts(place, caller, to))
+    call(
+        "sweep",
+        &place.terms.encode(),
+        sweep_accounts(place, caller, to),
+    )
 }
 
 pub fn sweep_to(place: &Place, refund_to: Address, to: Address) -> Instruction {
@@ -334,6 +340,17 @@ pub fn ed25519(keys: &[&SigningKey], message: &[u8; 32]) -> Instruction {
         program_id: ED25519,
         accounts: Vec::new(),
         data,
+    }
+}
+
+/// The same instruction, but called by the relay program.
+pub fn relayed(instruction: Instruction) -> Instruction {
+    let mut accounts = vec![read(instruction.program_id)];
+    accounts.extend(instruction.accounts);
+    Instruction {
+        program_id: RELAY,
+        accounts,
+        data: instruction.data,
     }
 }
 

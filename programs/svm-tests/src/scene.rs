@@ -129,7 +129,15 @@ impl Scene {
             mint,
             token_program: TOKEN,
         };
-        for who in [buyer(), creator(), gateway(), worker(0), worker(1), worker(2), judge(0)] {
+        for who in [
+            buyer(),
+            creator(),
+            gateway(),
+            worker(0),
+            worker(1),
+            worker(2),
+            judge(0),
+        ] {
             scene.give_account(&who.pubkey(), 0);
         }
         let funds = scene.tokens_of(&buyer().pubkey());
@@ -275,17 +283,16 @@ impl Scene {
             });
             rows.push(tokens);
         }
-        let optional = |payee: &Key32| {
-            (!payee.is_zero()).then(|| self.tokens_of(&address_of(payee)))
-        };
+        let optional =
+            |payee: &Key32| (!payee.is_zero()).then(|| self.tokens_of(&address_of(payee)));
         let fixed = (
             self.tokens_of(&address_of(&self.terms.refund_to)),
             optional(&self.terms.commission_payee),
             optional(&self.terms.gateway_fee_payee),
         );
         let receipt = program::receipt_bytes(settlement, &names);
-        let approval = approved
-            .then(|| program::approval_address(&place.vault, &self.digest(settlement)));
+        let approval =
+            approved.then(|| program::approval_address(&place.vault, &self.digest(settlement)));
         program::settle(&place, payer().pubkey(), &receipt, fixed, &rows, approval)
     }
 
@@ -293,7 +300,7 @@ impl Scene {
     fn is_account_of(&self, wallet: &Address, tokens: &Address) -> bool {
         self.chain.account(tokens).is_some_and(|account| {
             account.owner == self.token_program
-                && account.data.len() >= 165
+                && token::is_well_formed(&account.data)
                 && account.data[..32] == self.mint.to_bytes()
                 && account.data[32..64] == wallet.to_bytes()
                 && account.data[108] != 0

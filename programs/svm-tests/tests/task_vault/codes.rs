@@ -5,12 +5,18 @@ use svm_tests::program::{self, call};
 
 /// Codes no input reaches, and why.
 const UNREACHABLE: [(&str, &str); 7] = [
-    ("WrongTerms", "the address of the terms is compared first: WrongVault"),
+    (
+        "WrongTerms",
+        "the address of the terms is compared first: WrongVault",
+    ),
     ("Broken", "an invariant of the ledger"),
     ("RateAboveOne", "rates above 20 % are refused at open"),
     ("AmountTooLarge", "amounts on this chain have 64 bits"),
     ("BadSignature", "the precompile fails the transaction first"),
-    ("OwnMint", "a sweep of the vault's own mint is the plain sweep"),
+    (
+        "OwnMint",
+        "a sweep of the vault's own mint is the plain sweep",
+    ),
     ("NotOpen", "a vault without a state is NotAVault"),
 ];
 

@@ -15,7 +15,11 @@ fn owing() -> Scene {
     scene
 }
 
-fn to(scene: &mut Scene, who: &Keypair, account: Address) -> Result<svm_tests::chain::Done, svm_tests::chain::Failed> {
+fn to(
+    scene: &mut Scene,
+    who: &Keypair,
+    account: Address,
+) -> Result<svm_tests::chain::Done, svm_tests::chain::Failed> {
     let instruction = claim_credit_to(&scene.place(), who.pubkey(), account);
     scene.chain.send(&[instruction], &[&payer(), who])
 }
@@ -50,7 +54,10 @@ fn m6_a_payee_takes_its_credit_anywhere_by_its_own_signature_only() {
     let data = account_bytes(&scene.mint, &scene.vault(), 0);
     scene.chain.set(spare_of_vault, TOKEN, 2_039_280, data);
     refused(to(&mut scene, &worker(0), spare_of_vault), "BadPayee");
-    refused(to(&mut scene, &worker(0), worker(0).pubkey()), "NotATokenAccount");
+    refused(
+        to(&mut scene, &worker(0), worker(0).pubkey()),
+        "NotATokenAccount",
+    );
     accepted(to(&mut scene, &worker(0), spare));
     assert_eq!(scene.balance_at(&spare), 5_400);
 }
@@ -74,7 +81,10 @@ fn a_credit_is_never_paid_in_another_token() {
     refused(scene.send(claim_credit(&place, payee, target)), "WrongMint");
     // Terms that name the rubbish are not this vault's.
     place.terms.mint = program::key(&rubbish);
-    refused(scene.send(claim_credit(&place, payee, target)), "WrongVault");
+    refused(
+        scene.send(claim_credit(&place, payee, target)),
+        "WrongVault",
+    );
 }
 
 #[test]

@@ -25,17 +25,26 @@ fn threat_01_a_receipt_executes_once_whatever_is_closed_and_reopened() {
     refused(scene.settle(&usual()), "NotAVault");
     assert_eq!(scene.balance_of(&worker(0).pubkey()), paid);
     accepted(scene.sweep());
-    assert_eq!(scene.balance_of(&buyer().pubkey()), 1_000_000_000 - 8_660 + 10_000);
+    assert_eq!(
+        scene.balance_of(&buyer().pubkey()),
+        1_000_000_000 - 8_660 + 10_000
+    );
 }
 
 trait Again {
-    fn open_again(&mut self, expected: &str) -> Result<svm_tests::chain::Done, svm_tests::chain::Failed>;
+    fn open_again(
+        &mut self,
+        expected: &str,
+    ) -> Result<svm_tests::chain::Done, svm_tests::chain::Failed>;
     fn fund_by_hand(&mut self, amount: u64);
 }
 
 impl Again for Scene {
     /// Refused, and something harmless in the same block is accepted.
-    fn open_again(&mut self, expected: &str) -> Result<svm_tests::chain::Done, svm_tests::chain::Failed> {
+    fn open_again(
+        &mut self,
+        expected: &str,
+    ) -> Result<svm_tests::chain::Done, svm_tests::chain::Failed> {
         refused(self.open(), expected);
         let again = program::publish_set(payer().pubkey(), &self.set);
         self.send(again)
@@ -44,7 +53,8 @@ impl Again for Scene {
     fn fund_by_hand(&mut self, amount: u64) {
         let place = self.place();
         let data = account_bytes(&self.mint, &place.vault, amount);
-        self.chain.set(place.tokens, self.token_program, RENT_ATA, data);
+        self.chain
+            .set(place.tokens, self.token_program, RENT_ATA, data);
     }
 }
 
@@ -56,7 +66,11 @@ fn m1c_every_lamport_of_a_plain_task_comes_back_to_rent_to() {
     let start = (scene.chain.lamports(&payer), scene.chain.lamports(&sponsor));
     let mut fees = accepted(scene.open()).fee;
     let after_open = scene.chain.lamports(&payer);
-    assert_eq!(start.0 - after_open - fees, 4_823_280, "spec 2.2: 2,784,000 + 2,039,280");
+    assert_eq!(
+        start.0 - after_open - fees,
+        4_823_280,
+        "spec 2.2: 2,784,000 + 2,039,280"
+    );
     accepted(scene.deposit(10_000));
     fees += accepted(scene.settle(&usual())).fee;
     assert_eq!(
@@ -77,7 +91,14 @@ fn m1c_every_lamport_of_a_plain_task_comes_back_to_rent_to() {
 
 #[test]
 fn m1c_every_lamport_comes_back_for_every_number_of_credits() {
-    let wallets = [worker(0), worker(1), worker(2), judge(0), creator(), gateway()];
+    let wallets = [
+        worker(0),
+        worker(1),
+        worker(2),
+        judge(0),
+        creator(),
+        gateway(),
+    ];
     for frozen in 0..=wallets.len() {
         let mut scene = Scene::funded(10_000);
         let frozen = &wallets[..frozen];
@@ -134,5 +155,8 @@ fn m8_silence_ends_in_a_refund_that_anybody_cranks() {
     accepted(scene.chain.send(&[crank], &[&stranger()]));
     assert_eq!(scene.balance_of(&buyer().pubkey()), 1_000_000_000);
     accepted(scene.close());
-    assert_eq!(scene.chain.lamports(&sponsor().pubkey()), 1_000_000 + 4_823_280);
+    assert_eq!(
+        scene.chain.lamports(&sponsor().pubkey()),
+        1_000_000 + 4_823_280
+    );
 }

@@ -87,15 +87,27 @@ fn terms_that_can_never_settle_are_refused_each_with_its_code() {
         ("TermsVersion", |terms| terms.version = 2),
         ("TermsReserved", |terms| terms.reserved = 1),
         ("TermsOnSilence", |terms| terms.on_silence = 2),
-        ("TermsCommissionBps", |terms| terms.commission_bps = Bps(2_001)),
-        ("TermsGatewayFeeBps", |terms| terms.gateway_fee_bps = Bps(2_001)),
-        ("TermsCommissionPayee", |terms| terms.commission_payee = Key32::ZERO),
-        ("TermsGatewayFeePayee", |terms| terms.gateway_fee_bps = Bps(0)),
+        ("TermsCommissionBps", |terms| {
+            terms.commission_bps = Bps(2_001)
+        }),
+        ("TermsGatewayFeeBps", |terms| {
+            terms.gateway_fee_bps = Bps(2_001)
+        }),
+        ("TermsCommissionPayee", |terms| {
+            terms.commission_payee = Key32::ZERO
+        }),
+        ("TermsGatewayFeePayee", |terms| {
+            terms.gateway_fee_bps = Bps(0)
+        }),
         ("TermsNoBudget", |terms| {
             (terms.budget, terms.validator_fee_cap) = (0, 0);
         }),
-        ("TermsValidatorFeeCap", |terms| terms.validator_fee_cap = 5_001),
-        ("TermsIssuedBeforeEpoch", |terms| terms.issued_at = UnixSeconds(-1)),
+        ("TermsValidatorFeeCap", |terms| {
+            terms.validator_fee_cap = 5_001
+        }),
+        ("TermsIssuedBeforeEpoch", |terms| {
+            terms.issued_at = UnixSeconds(-1)
+        }),
         ("TermsIssuedInTheFuture", |terms| {
             terms.issued_at = UnixSeconds(ISSUED + 601);
             terms.settle_by = UnixSeconds(ISSUED + 700);
@@ -110,8 +122,12 @@ fn terms_that_can_never_settle_are_refused_each_with_its_code() {
         }),
         ("TermsNoMint", |terms| terms.mint = Key32::ZERO),
         ("TermsNoRefundTo", |terms| terms.refund_to = Key32::ZERO),
-        ("TermsNoValidatorSet", |terms| terms.validator_set = SetHash::ZERO),
-        ("TermsRefundToForbidden", |terms| terms.refund_to = terms.mint),
+        ("TermsNoValidatorSet", |terms| {
+            terms.validator_set = SetHash::ZERO
+        }),
+        ("TermsRefundToForbidden", |terms| {
+            terms.refund_to = terms.mint
+        }),
     ];
     for (expected, change) in changes {
         let mut scene = Scene::with(3, 5, change);
@@ -186,7 +202,10 @@ fn threat_59_only_mints_that_cannot_take_tax_hold_or_block_money_are_opened() {
     };
     let extended = |kind, len| mint_2022_bytes(&[(18, vec![0; 64]), (kind, vec![0; len])]);
     for (kind, len) in allowed {
-        accepted(attempt(TOKEN_2022, mint_2022_bytes(&[(kind, vec![0; len])])));
+        accepted(attempt(
+            TOKEN_2022,
+            mint_2022_bytes(&[(kind, vec![0; len])]),
+        ));
     }
     for (kind, len) in refused_types {
         refused(attempt(TOKEN_2022, extended(kind, len)), "MintNotAllowed");
@@ -272,7 +291,11 @@ fn every_wrong_account_of_open_is_refused() {
         (at::VAULT, other.vault, Some("WrongVault")),
         (at::VAULT, buyer().pubkey(), Some("WrongVault")),
         (at::TOKENS, other.tokens, Some("NotCanonical")),
-        (at::TOKENS, scene.tokens_of(&buyer().pubkey()), Some("NotCanonical")),
+        (
+            at::TOKENS,
+            scene.tokens_of(&buyer().pubkey()),
+            Some("NotCanonical"),
+        ),
         (at::MINT, mint, Some("WrongMint")),
         (at::TOKEN_PROGRAM, TOKEN_2022, Some("WrongTokenProgram")),
         (at::TOKEN_PROGRAM, SYSTEM, Some("WrongTokenProgram")),
@@ -306,7 +329,10 @@ fn money_comes_only_out_of_the_signers_own_account() {
     let zero = open_funded(&place, who, source, who, 0);
     refused(scene.chain.send(&[zero], &[&buyer()]), "ZeroAmount");
     let nowhere = open_funded(&place, who, who, who, 5);
-    refused(scene.chain.send(&[nowhere], &[&buyer()]), "NotATokenAccount");
+    refused(
+        scene.chain.send(&[nowhere], &[&buyer()]),
+        "NotATokenAccount",
+    );
     let too_much = open_funded(&place, who, source, who, 2_000_000_000);
     failed(scene.chain.send(&[too_much], &[&buyer()]));
     let full = open_funded(&place, who, source, who, u64::MAX);

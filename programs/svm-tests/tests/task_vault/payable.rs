@@ -38,14 +38,16 @@ fn shapes() -> impl Strategy<Value = Shape> {
         prop::collection::vec(extension, 0..3),
         prop_oneof![6 => Just(0usize), 1 => 1usize..60],
     )
-        .prop_map(|(is_2022, condition, owner_is_payee, mint_is_right, extensions, cut)| Shape {
-            is_2022,
-            condition,
-            owner_is_payee,
-            mint_is_right,
-            extensions,
-            cut,
-        })
+        .prop_map(
+            |(is_2022, condition, owner_is_payee, mint_is_right, extensions, cut)| Shape {
+                is_2022,
+                condition,
+                owner_is_payee,
+                mint_is_right,
+                extensions,
+                cut,
+            },
+        )
 }
 
 proptest! {

@@ -72,7 +72,10 @@ fn threat_43_padding_and_counts_must_be_exact() {
         data.clear();
         data.extend([0, 0]);
     });
-    refused(scene.chain.send(&instructions, &[&payer()]), "PrecompileLayout");
+    refused(
+        scene.chain.send(&instructions, &[&payer()]),
+        "PrecompileLayout",
+    );
 }
 
 #[test]
@@ -154,9 +157,8 @@ fn m7a_a_signature_over_anything_else_settles_nothing() {
     program.program.0[0] ^= 1;
     let mut genesis = DOMAIN;
     genesis.genesis[0] ^= 1;
-    let in_domain = |domain| {
-        d402_settlement::settlement_digest(&domain, &scene.terms.hash(&domain), &usual())
-    };
+    let in_domain =
+        |domain| d402_settlement::settlement_digest(&domain, &scene.terms.hash(&domain), &usual());
     let mut receipt = usual();
     receipt.receipt_cid.0[31] ^= 1;
     for message in [
@@ -213,4 +215,34 @@ fn a_signature_that_does_not_verify_fails_the_transaction() {
     failed(result);
     assert_eq!(instructions[0].program_id, ED25519);
     assert_eq!(scene.balance_of(&worker(0).pubkey()), 0);
+}
+
+#[test]
+fn threat_43_settle_and_approve_work_at_the_top_level_only() {
+    // Inside another program's call "the instruction before this one" is before that program's.
+    let scene = Scene::funded(10_000);
+    let digest = scene.digest(&usual());
+    for call in [
+        scene.settle_instruction(&usual(), false),
+        program::approve(&scene.place(), payer().pubkey(), &digest),
+    ] {
+        let mut scene = scene.clone();
+        scene.chain.load_relay();
+        let signed = scene.signed(&usual(), &[0, 1, 2]);
+        let instructions = [signed, program::relayed(call)];
+        let result = scene.chain.send(&instructions, &[&payer()]);
+        refused(result, "NotTopLevel");
+    }
+}
+
+#[test]
+fn a_relayed_instruction_that_needs_no_precompile_works() {
+    // Otherwise the test above could pass because the relay is broken.
+    let mut scene = Scene::funded(10_000);
+    scene.chain.load_relay();
+    scene.chain.at(REFUND_AFTER);
+    let to = scene.tokens_of(&buyer().pubkey());
+    let sweep = program::sweep(&scene.place(), payer().pubkey(), to);
+    accepted(scene.send(program::relayed(sweep)));
+    assert_eq!(scene.balance_of(&buyer().pubkey()), 1_000_000_000);
 }

@@ -77,15 +77,27 @@ fn rows_that_cannot_be_paid_are_refused_each_with_its_code() {
     let judge_row = |amount| row(&judge(0), Role::Validator, amount);
     let scene = Scene::funded(10_000);
     for (settlement, expected) in [
-        (receipt(Outcome::Paid, vec![judge_row(5)]), "PaidWithoutWorker"),
+        (
+            receipt(Outcome::Paid, vec![judge_row(5)]),
+            "PaidWithoutWorker",
+        ),
         (receipt(Outcome::Paid, Vec::new()), "PaidWithoutWorker"),
-        (receipt(Outcome::Rejected, vec![worker_row(5)]), "RejectedWithWorker"),
+        (
+            receipt(Outcome::Rejected, vec![worker_row(5)]),
+            "RejectedWithWorker",
+        ),
         (
             receipt(Outcome::Paid, vec![worker_row(5), judge_row(1_001)]),
             "ValidatorsOverCap",
         ),
-        (receipt(Outcome::Paid, vec![worker_row(9_805)]), "OverBudget"),
-        (receipt(Outcome::Paid, vec![worker_row(u64::MAX)]), "OverBudget"),
+        (
+            receipt(Outcome::Paid, vec![worker_row(9_805)]),
+            "OverBudget",
+        ),
+        (
+            receipt(Outcome::Paid, vec![worker_row(u64::MAX)]),
+            "OverBudget",
+        ),
     ] {
         let mut scene = scene.clone();
         refused(scene.settle(&settlement), expected);

@@ -10,7 +10,10 @@ use svm_tests::scene::*;
 use svm_tests::token::{TOKEN, TOKEN_2022, account_bytes, mint_bytes};
 
 /// Sends the usual settlement with a changed instruction.
-fn changed(scene: &Scene, change: impl FnOnce(&mut Instruction)) -> Result<svm_tests::chain::Done, svm_tests::chain::Failed> {
+fn changed(
+    scene: &Scene,
+    change: impl FnOnce(&mut Instruction),
+) -> Result<svm_tests::chain::Done, svm_tests::chain::Failed> {
     let mut scene = scene.clone();
     let signed = scene.signed(&usual(), &[0, 1, 2]);
     let mut settle = scene.settle_instruction(&usual(), false);
@@ -44,7 +47,11 @@ fn every_wrong_account_of_settle_is_refused() {
     for (index, account, expected) in [
         (at::VAULT, other.vault, Some("NotCanonical")),
         (at::VAULT, buyer().pubkey(), Some("NotAVault")),
-        (at::VAULT, program::set_address(&scene.set), Some("NotAVault")),
+        (
+            at::VAULT,
+            program::set_address(&scene.set),
+            Some("NotAVault"),
+        ),
         (at::TOKENS, other.tokens, Some("NotCanonical")),
         (at::TOKENS, spare_of_vault, Some("NotCanonical")),
         (at::TOKENS, buyers, Some("NotCanonical")),
@@ -52,14 +59,26 @@ fn every_wrong_account_of_settle_is_refused() {
         (at::MINT, buyers, Some("NotAMint")),
         (at::TOKEN_PROGRAM, TOKEN_2022, Some("WrongTokenProgram")),
         (at::TOKEN_PROGRAM, program::ID, Some("WrongTokenProgram")),
-        (at::REFUND, scene.tokens_of(&worker(2).pubkey()), Some("NotCanonical")),
+        (
+            at::REFUND,
+            scene.tokens_of(&worker(2).pubkey()),
+            Some("NotCanonical"),
+        ),
         (at::RENT_TO, stranger().pubkey(), Some("WrongRentTo")),
         (at::INSTRUCTIONS, SYSTEM, None),
         (at::SET, program::set_address(&set), Some("WrongSet")),
         (at::SET, SYSTEM, Some("WrongSet")),
-        (at::COMMISSION, scene.tokens_of(&gateway().pubkey()), Some("NotCanonical")),
+        (
+            at::COMMISSION,
+            scene.tokens_of(&gateway().pubkey()),
+            Some("NotCanonical"),
+        ),
         (at::COMMISSION, program::ID, Some("MissingAccount")),
-        (at::FEE, scene.tokens_of(&creator().pubkey()), Some("NotCanonical")),
+        (
+            at::FEE,
+            scene.tokens_of(&creator().pubkey()),
+            Some("NotCanonical"),
+        ),
         (at::FEE, program::ID, Some("MissingAccount")),
         (at::EVENTS, stranger().pubkey(), None),
         (at::PROGRAM, TOKEN, None),
@@ -134,7 +153,11 @@ fn with_credit(break_account: impl FnOnce(&mut Scene, Address)) -> Scene {
     break_account(&mut scene, account);
     let before = scene.chain.lamports(&account);
     accepted(scene.settle(&usual()));
-    assert_eq!(scene.chain.lamports(&account), before, "#21: nobody's account is made");
+    assert_eq!(
+        scene.chain.lamports(&account),
+        before,
+        "#21: nobody's account is made"
+    );
     let VaultAccount::Settled(tombstone) = scene.state().account else {
         panic!("not settled");
     };
@@ -180,17 +203,29 @@ fn threat_17_an_account_of_another_mint_program_or_shape_is_a_credit() {
         scene.chain.patch(&account, |account| account.data[108] = 0);
     });
     with_credit(|scene, account| {
-        scene.chain.patch(&account, |account| account.owner = TOKEN_2022);
+        scene
+            .chain
+            .patch(&account, |account| account.owner = TOKEN_2022);
     });
     with_credit(|scene, account| {
-        scene.chain.patch(&account, |account| account.data.truncate(100));
+        scene
+            .chain
+            .patch(&account, |account| account.data.truncate(100));
     });
 }
 
 #[test]
 fn m6a_everybody_unpayable_is_all_credits_and_the_payer_tops_up_the_rent() {
     let mut scene = Scene::funded(10_000);
-    for who in [worker(0), worker(1), worker(2), judge(0), creator(), gateway(), buyer()] {
+    for who in [
+        worker(0),
+        worker(1),
+        worker(2),
+        judge(0),
+        creator(),
+        gateway(),
+        buyer(),
+    ] {
         scene.freeze(&who.pubkey(), true);
     }
     let settlement = receipt(
@@ -206,7 +241,9 @@ fn m6a_everybody_unpayable_is_all_credits_and_the_payer_tops_up_the_rent() {
     let signed = scene.signed(&settlement, &[0, 1, 2]);
     let mut settle = scene.settle_instruction(&settlement, false);
     refused(
-        scene.chain.send(&[signed.clone(), settle.clone()], &[&payer()]),
+        scene
+            .chain
+            .send(&[signed.clone(), settle.clone()], &[&payer()]),
         "MissingAccount",
     );
     let mut wrong = settle.clone();
@@ -219,7 +256,10 @@ fn m6a_everybody_unpayable_is_all_credits_and_the_payer_tops_up_the_rent() {
     let before = scene.chain.lamports(&payer().pubkey());
     let done = accepted(scene.chain.send(&[signed, settle], &[&payer()]));
     assert_eq!(scene.chain.data(&scene.vault()).len(), 84 + 6 * 41);
-    let rent = scene.chain.svm.minimum_balance_for_rent_exemption(84 + 6 * 41);
+    let rent = scene
+        .chain
+        .svm
+        .minimum_balance_for_rent_exemption(84 + 6 * 41);
     assert_eq!(scene.chain.lamports(&scene.vault()), rent);
     assert_eq!(
         before - scene.chain.lamports(&payer().pubkey()),
@@ -269,7 +309,11 @@ fn a_rent_account_that_cannot_take_lamports_never_blocks_workers_or_refund() {
         }
         accepted(scene.settle(&usual()));
         assert_eq!(scene.balance_of(&judge(0).pubkey()), 500);
-        assert_eq!(scene.chain.lamports(&scene.vault()), 2_784_000, "the rent waits");
+        assert_eq!(
+            scene.chain.lamports(&scene.vault()),
+            2_784_000,
+            "the rent waits"
+        );
 
         let mut scene = Scene::with(3, 5, |terms| terms.rent_to = program::key(&rent_to));
         scene.publish();

@@ -62,7 +62,14 @@ fn one_settlement_has_the_size_of_the_spec() {
 #[test]
 fn as_many_rows_fit_as_the_spec_says_and_not_one_more() {
     // m, rows in a legacy transaction, rows with the common table.
-    for (m, most_legacy, most_v0) in [(1, 9, 14), (2, 7, 11), (3, 4, 8), (4, 2, 6), (5, 0, 3), (6, 0, 1)] {
+    for (m, most_legacy, most_v0) in [
+        (1, 9, 14),
+        (2, 7, 11),
+        (3, 4, 8),
+        (4, 2, 6),
+        (5, 0, 3),
+        (6, 0, 1),
+    ] {
         let size = |rows: u8| {
             let (scene, settlement) = scene(m, rows);
             let instructions = settling(&scene, &settlement, m);
@@ -73,11 +80,19 @@ fn as_many_rows_fit_as_the_spec_says_and_not_one_more() {
             )
         };
         if most_legacy > 0 {
-            assert!(size(most_legacy).0 <= LIMIT, "m = {m}: {}", size(most_legacy).0);
+            assert!(
+                size(most_legacy).0 <= LIMIT,
+                "m = {m}: {}",
+                size(most_legacy).0
+            );
         }
         assert!(size(most_legacy + 1).0 > LIMIT, "m = {m}");
         assert!(size(most_v0).1 <= LIMIT, "m = {m}: {}", size(most_v0).1);
-        assert!(size(most_v0 + 1).1 > LIMIT, "m = {m}: {}", size(most_v0 + 1).1);
+        assert!(
+            size(most_v0 + 1).1 > LIMIT,
+            "m = {m}: {}",
+            size(most_v0 + 1).1
+        );
     }
 }
 
@@ -108,7 +123,8 @@ fn the_two_step_path_carries_sixteen_rows_and_any_set() {
     };
     assert!(legacy(&approving(6), &[&payer()]) <= LIMIT);
     let table = common(&scene16);
-    assert!(v0(&approving(7), &[&payer()], &table) <= LIMIT);
+    let size = v0(&approving(7), &[&payer()], &table);
+    assert!(size <= LIMIT, "{size}");
 
     let two_step = |rows: u8| {
         let (scene, settlement) = scene(3, rows);

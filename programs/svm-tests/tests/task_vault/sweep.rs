@@ -5,7 +5,8 @@ use solana_signer::Signer;
 use svm_tests::program::{self, sweep, sweep_to};
 use svm_tests::scene::*;
 use svm_tests::token::{
-    RENT_ATA, TOKEN, TOKEN_2022, account_2022_bytes, account_bytes, ata, mint_2022_bytes, mint_bytes,
+    RENT_ATA, TOKEN, TOKEN_2022, account_2022_bytes, account_bytes, ata, mint_2022_bytes,
+    mint_bytes,
 };
 
 #[test]
@@ -34,7 +35,10 @@ fn threat_06_and_m4c_money_under_terms_that_can_never_settle_goes_back_at_once()
     accepted(scene.sweep());
     assert_eq!(scene.balance_of(&buyer().pubkey()), 1_000_000_777);
     assert!(scene.chain.account(&place.tokens).is_none());
-    assert_eq!(scene.chain.lamports(&sponsor().pubkey()), 1_000_000 + RENT_ATA);
+    assert_eq!(
+        scene.chain.lamports(&sponsor().pubkey()),
+        1_000_000 + RENT_ATA
+    );
 }
 
 #[test]
@@ -164,6 +168,9 @@ fn every_wrong_account_of_sweep_is_refused() {
     let mut place = scene.place();
     place.terms.refund_to = program::key(&stranger().pubkey());
     let account = scene.tokens_of(&stranger().pubkey());
-    refused(scene.send(sweep(&place, payer().pubkey(), account)), "WrongVault");
+    refused(
+        scene.send(sweep(&place, payer().pubkey(), account)),
+        "WrongVault",
+    );
     accepted(scene.sweep());
 }

@@ -15,7 +15,10 @@ fn measure() -> BTreeMap<&'static str, u64> {
     let mut table = BTreeMap::new();
     let mut scene = Scene::new();
     let publish = program::publish_set(payer().pubkey(), &scene.set);
-    table.insert("publish_set, 5 members", accepted(scene.send(publish)).units);
+    table.insert(
+        "publish_set, 5 members",
+        accepted(scene.send(publish)).units,
+    );
     let mut funded = scene.clone();
     table.insert("open", accepted(scene.open()).units);
     table.insert("open, already open", accepted(scene.open()).units);
@@ -47,7 +50,10 @@ fn measure() -> BTreeMap<&'static str, u64> {
     table.insert("settle, one credit", accepted(owing.settle(&usual())).units);
     owing.freeze(&worker(0).pubkey(), false);
     let mut late = owing.clone();
-    table.insert("claim_credit", accepted(owing.claim(&worker(0).pubkey())).units);
+    table.insert(
+        "claim_credit",
+        accepted(owing.claim(&worker(0).pubkey())).units,
+    );
     late.chain.at(CREDITS_UNTIL);
     table.insert("lapse_credits", accepted(late.lapse()).units);
 
@@ -66,7 +72,10 @@ fn measure() -> BTreeMap<&'static str, u64> {
     let done = accepted(approved.chain.send(&instructions, &[&payer()]));
     table.insert("approve, 3 signatures", done.units);
     let settle = approved.settle_instruction(&settlement, true);
-    table.insert("settle_approved, 16 rows", accepted(approved.send(settle)).units);
+    table.insert(
+        "settle_approved, 16 rows",
+        accepted(approved.send(settle)).units,
+    );
     let close = program::close_approval(&approved.vault(), &digest, payer().pubkey());
     table.insert("close_approval", accepted(approved.send(close)).units);
     table

@@ -1,8 +1,7 @@
-//! `approve`: remembers signatures over a digest, for receipts that do not fit into one transaction.
+//! `approve`: remembers signatures over a digest, the message of the Ed25519 instruction, for receipts that do not fit into one transaction.
 //!
 //! Authority   anyone
-//! Requires    Open; every signature of the Ed25519 instruction before is over `digest` and by a member of
-//!             the vault's set
+//! Requires    Open; every signature of the Ed25519 instruction before is by a member of the vault's set
 //! Effects     the approval account, made by the first caller, collects the signers
 //! Emits       `SignaturesRemembered`
 //! Invariants  M2a, M7a: the address names vault and digest, the vault's terms name the set
@@ -34,9 +33,10 @@ pub struct Approve<'info> {
     pub system_program: Program<'info, System>,
 }
 
-pub(crate) fn handler(ctx: Context<Approve>, digest: [u8; 32]) -> Result<()> {
+pub(crate) fn handler(ctx: Context<Approve>) -> Result<()> {
     let checked = Checked::read(ctx.accounts.instructions.as_ref())?;
-    require!(checked.message() == &digest, VaultError::WrongDigest);
+    // Not an argument: the seventh signature of a transaction needs its 32 bytes.
+    let digest = *checked.message();
     let vault = ctx.accounts.vault.as_ref();
     let before = state::load(stored_site(vault)?, vault, None)?;
     let open = match &before.account {
