@@ -15,6 +15,7 @@ mod cache;
 mod clock;
 mod demo;
 mod failure;
+mod idl;
 mod metadata;
 mod postgres;
 mod process;

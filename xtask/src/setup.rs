@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     postgres,
     steps::Context,
-    tools::{self, Requirement, Runtime, Verifier},
+    tools::{self, Requirement, Runtime, Sbf, Verifier},
     workspace::Workspace,
 };
 
@@ -38,6 +38,11 @@ pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
         "npm packages",
         "tools/js/package-lock.json",
         &path.to_string_lossy(),
+    );
+    row(
+        "SBF toolchain",
+        "cargo build-sbf, or tools/sbf",
+        &Sbf::ensure(workspace, cache)?.shown(),
     );
     println!("cache: {}", cache.folder().display());
     Ok(())

@@ -13,7 +13,7 @@
 
 mod cluster;
 mod error;
-mod events;
+pub mod events;
 mod instructions;
 mod lamports;
 mod precompile;

@@ -4,9 +4,11 @@
 //! the run, and the summary says which steps never ran.
 
 mod checks;
+mod program;
 mod suites;
 
 pub(crate) use checks::advisories;
+pub(crate) use program::write_idl;
 
 use std::cell::OnceCell;
 
@@ -67,6 +69,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doc", about: "documentation, with warnings as errors", run: checks::doc },
     Step { name: "vectors", about: "golden vectors are current and read twice", run: checks::vectors },
     Step { name: "typescript", about: "the second implementation agrees", run: suites::typescript },
+    Step { name: "program", about: "the Solana program, built and tested in a simulated chain", run: program::program },
     Step { name: "e2e", about: "journeys and attacks on real nodes", run: suites::e2e },
 ];
 

@@ -4,10 +4,12 @@
 pub(crate) mod debian;
 mod node;
 mod python;
+mod sbf;
 mod version;
 
 pub(crate) use node::{Runtime, Verifier};
 pub(crate) use python::{api_tester, cargo_tool};
+pub(crate) use sbf::Sbf;
 
 use std::{path::PathBuf, time::Duration};
 

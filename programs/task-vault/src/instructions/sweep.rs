@@ -73,7 +73,7 @@ impl<'info> Sweeping<'_, 'info> {
         let site = site_of(terms, self.vault)?;
         let mint = MintView::read(self.mint, self.token_program)?;
         let tokens = tokens_of(self.vault.key, self.tokens, &mint)?;
-        let decision = self.decide(terms, site, &mint, tokens, target)?;
+        let decision = self.decide(terms, site, (&mint, tokens), target)?;
 
         // Execute.
         let signer = VaultSigner::of(&site);
@@ -104,8 +104,7 @@ impl<'info> Sweeping<'_, 'info> {
         &self,
         terms: &Terms,
         site: VaultSite,
-        mint: &MintView<'_, '_>,
-        tokens: Option<TokenAccount>,
+        (mint, tokens): (&MintView<'_, '_>, Option<TokenAccount>),
         target: Target,
     ) -> Result<Decision> {
         let refund_to = address(&terms.refund_to);
