@@ -47,6 +47,8 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// Write the interface description of the Solana program
+    Idl,
     /// Run a benchmark: market, base, solana
     Bench {
         name: String,
@@ -104,6 +106,7 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
             let mode = if write { Mode::Write } else { Mode::Check };
             vectors::run(&Workspace::find()?, mode).map(done)
         }
+        Command::Idl => steps::write_idl(&Context::new(Workspace::find()?)?).map(done),
         Command::Bench { name, flags } => bench::run(&Workspace::find()?, &name, &flags).map(done),
         Command::Demo { flags } => demo::run(&Workspace::find()?, &flags),
         Command::Api { url } => api::run(&Context::new(Workspace::find()?)?, &url, None).map(done),

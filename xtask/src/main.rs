@@ -15,6 +15,7 @@ mod cache;
 mod clock;
 mod demo;
 mod failure;
+mod idl;
 mod market;
 mod metadata;
 mod postgres;

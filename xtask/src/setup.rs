@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     postgres,
     steps::Context,
-    tools::{self, Foundry, Packages, Requirement, Runtime},
+    tools::{self, Foundry, Packages, Requirement, Runtime, Sbf},
     workspace::Workspace,
 };
 
@@ -50,6 +50,11 @@ pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
         "forge, anvil",
         "tools/evm/package-lock.json",
         &path.to_string_lossy(),
+    );
+    row(
+        "SBF toolchain",
+        "cargo build-sbf, or tools/sbf",
+        &Sbf::ensure(workspace, cache)?.shown(),
     );
     println!("cache: {}", cache.folder().display());
     Ok(())

@@ -160,6 +160,7 @@ pub fn plan(
 ///
 /// # Errors
 /// As [`plan`].
+#[inline(never)] // A frame of its own: the Solana machine has 4 KiB for each call.
 pub fn plan_payouts(
     rules: &MoneyRules,
     rows: &Rows,

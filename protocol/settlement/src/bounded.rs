@@ -42,6 +42,21 @@ impl<T: Copy + Default, const N: usize> Bounded<T, N> {
     }
 }
 
+impl<T: Copy, const N: usize> Bounded<T, N> {
+    /// Appends all of `items`.
+    ///
+    /// # Errors
+    /// [`Full`] when they do not all fit; the list is then unchanged.
+    pub fn extend_from_slice(&mut self, items: &[T]) -> Result<(), Full> {
+        let full = Full { capacity: N };
+        let end = self.len.checked_add(items.len()).ok_or(full)?;
+        let slots = self.items.get_mut(self.len..end).ok_or(full)?;
+        slots.copy_from_slice(items);
+        self.len = end;
+        Ok(())
+    }
+}
+
 impl<T, const N: usize> Bounded<T, N> {
     /// The items, in order.
     #[must_use]
@@ -106,5 +121,12 @@ mod tests {
         assert_eq!(list.push(9), Err(Full { capacity: 2 }));
         assert_eq!(list, before);
         assert_eq!(list.as_slice(), [7, 8]);
+        assert_eq!(list.extend_from_slice(&[9]), Err(Full { capacity: 2 }));
+        assert_eq!(list, before);
+        let mut list = Bounded::<u8, 3>::new();
+        assert_eq!(list.extend_from_slice(&[1, 2]), Ok(()));
+        assert_eq!(list.extend_from_slice(&[3, 4]), Err(Full { capacity: 3 }));
+        assert_eq!(list.extend_from_slice(&[3]), Ok(()));
+        assert_eq!(list.as_slice(), [1, 2, 3]);
     }
 }

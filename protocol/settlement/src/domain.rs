@@ -1,7 +1,5 @@
 //! Which chain and which program a hash is for (M7).
 
-use sha2::{Digest, Sha256};
-
 use crate::ids::Key32;
 
 /// One cluster and one program on it. A signature or an address of one domain means nothing in another.
@@ -37,7 +35,16 @@ pub(crate) const fn tag(name: &str) -> [u8; 32] {
 }
 
 /// SHA-256 over the parts, one after the other.
+#[cfg(target_os = "solana")]
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    solana_sha256_hasher::hashv(parts).to_bytes()
+}
+
+/// SHA-256 over the parts, one after the other.
+#[cfg(not(target_os = "solana"))]
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    use sha2::{Digest, Sha256};
+
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update(part);

@@ -6,66 +6,71 @@ use core::str::FromStr;
 /// An amount in the asset's atomic units (USDC: 1,000,000 = 1 USDC), at most 2^96 − 1 (#62).
 ///
 /// The Solana codec carries 64 bits: see [`Units::to_u64`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Units(u128);
+///
+/// Twelve bytes, most significant first, so that their order is the order of amounts: the lists of one
+/// settlement must fit into a stack frame of the Solana machine (4 KiB), where a `u128` would be aligned
+/// to sixteen bytes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Units([u8; 12]);
 
 impl Units {
     /// No money.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self([0; 12]);
     /// 2^96 − 1, what the EVM codec carries (`uint96`).
-    pub const MAX: Self = Self((1 << 96) - 1);
+    pub const MAX: Self = Self([u8::MAX; 12]);
 
     /// `None` above [`Units::MAX`].
     #[must_use]
     pub const fn new(raw: u128) -> Option<Self> {
-        if raw <= Self::MAX.0 {
-            Some(Self(raw))
-        } else {
-            None
+        match raw.to_be_bytes() {
+            [0, 0, 0, 0, bytes @ ..] => Some(Self(bytes)),
+            _ => None,
         }
     }
 
     /// Every 64-bit amount is an amount.
     #[must_use]
     pub const fn from_u64(raw: u64) -> Self {
-        Self(raw as u128)
+        let [a, b, c, d, e, f, g, h] = raw.to_be_bytes();
+        Self([0, 0, 0, 0, a, b, c, d, e, f, g, h])
     }
 
     /// The raw number.
     #[must_use]
     pub const fn get(self) -> u128 {
-        self.0
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.0;
+        u128::from_be_bytes([0, 0, 0, 0, a, b, c, d, e, f, g, h, i, j, k, l])
     }
 
     /// The amount as the Solana codec carries it; `None` when it does not fit in 64 bits.
     #[must_use]
     pub fn to_u64(self) -> Option<u64> {
-        u64::try_from(self.0).ok()
+        u64::try_from(self.get()).ok()
     }
 
     /// True for no money.
     #[must_use]
     pub const fn is_zero(self) -> bool {
-        self.0 == 0
+        self.get() == 0
     }
 
     /// The sum; `None` above [`Units::MAX`].
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        self.0.checked_add(other.0).and_then(Self::new)
+        self.get().checked_add(other.get()).and_then(Self::new)
     }
 
     /// The difference; `None` below zero.
     #[must_use]
     pub fn checked_sub(self, other: Self) -> Option<Self> {
-        self.0.checked_sub(other.0).map(Self)
+        self.get().checked_sub(other.get()).and_then(Self::new)
     }
 
     /// The share of a rate, rounded **down**: who keeps the dust is the caller's rule (spec §2.4).
     /// `None` only when the result would pass [`Units::MAX`], which needs a rate above 100 %.
     #[must_use]
     pub fn share(self, rate: Bps) -> Option<Self> {
-        self.0
+        self.get()
             .checked_mul(u128::from(rate.0))
             .map(|scaled| scaled / BPS_DENOMINATOR)
             .and_then(Self::new)
@@ -75,11 +80,17 @@ impl Units {
 const BPS_DENOMINATOR: u128 = 10_000;
 
 // 96 bits of money times 16 bits of rate is 112 bits: `share` cannot overflow its intermediate.
-const _: () = assert!(Units::MAX.0.checked_mul(u16::MAX as u128).is_some());
+const _: () = assert!(Units::MAX.get().checked_mul(u16::MAX as u128).is_some());
 
 impl fmt::Display for Units {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.get().fmt(f)
+    }
+}
+
+impl fmt::Debug for Units {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Units({self})")
     }
 }
 
@@ -153,6 +164,18 @@ mod tests {
         );
         assert_eq!("79228162514264337593543950335".parse(), Ok(Units::MAX));
         assert_eq!("0".parse(), Ok(Units::ZERO));
+    }
+
+    #[test]
+    fn amounts_keep_their_value_and_their_order() {
+        let raw = [0, 1, 255, 256, u128::from(u64::MAX), 1 << 64, (1 << 96) - 1];
+        let amounts = raw.map(|raw| Units::new(raw).unwrap());
+        assert_eq!(amounts.map(Units::get), raw);
+        assert!(amounts.is_sorted());
+        assert_eq!(
+            Units::from_u64(0x0102_0304_0506_0708).get(),
+            0x0102_0304_0506_0708
+        );
     }
 
     #[test]

@@ -5,9 +5,11 @@
 
 mod checks;
 mod contracts;
+mod program;
 mod suites;
 
 pub(crate) use checks::advisories;
+pub(crate) use program::write_idl;
 
 use std::cell::OnceCell;
 
@@ -71,6 +73,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "api", about: "property-based requests against a real gateway", run: suites::api },
     Step { name: "contracts", about: "Base contracts: tests, differential, gas, deployment", run: contracts::contracts },
     Step { name: "contract-proofs", about: "Base contracts: analysis, proofs, coverage", run: contracts::proofs },
+    Step { name: "program", about: "the Solana program, built and tested in a simulated chain", run: program::program },
     Step { name: "e2e", about: "journeys and attacks on real nodes", run: suites::e2e },
 ];
 

@@ -25,6 +25,8 @@ use std::{
 use crate::{failure::Failure, metadata::Metadata, process::Call, workspace::Workspace};
 
 const LIST: Duration = Duration::from_secs(60);
+/// Workspaces inside this one, with lockfiles of their own.
+const NESTED: &[&str] = &["programs", "tools/sbf/sbf-link"];
 const LARGEST_BYTES: usize = 1024 * 1024;
 
 /// One broken rule, shown the way compilers show theirs.
@@ -87,7 +89,9 @@ pub(crate) fn run(workspace: &Workspace, metadata: &Metadata) -> Result<(), Fail
     findings.extend(links::check(&documents));
     findings.extend(arrows::check(&arrows::edges(metadata)));
     findings.extend(manifests::check(&sources, metadata, workspace.root()));
-    findings.extend(orphans::check(&sources, &roots(metadata, workspace.root())));
+    let mut roots = roots(metadata, workspace.root());
+    roots.extend(nested_roots(&sources));
+    findings.extend(orphans::check(&sources, &roots));
     if workspace.ci() {
         findings.extend(changes::check(workspace)?);
     }
@@ -159,9 +163,45 @@ fn roots(metadata: &Metadata, root: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// The same for packages of the workspaces inside this one, by cargo's rules for file names.
+fn nested_roots(sources: &[Source]) -> Vec<PathBuf> {
+    sources
+        .iter()
+        .map(|source| Path::new(&source.path))
+        .filter(|path| NESTED.iter().any(|workspace| path.starts_with(workspace)))
+        .filter(|path| {
+            path.ends_with("src/lib.rs")
+                || path.ends_with("src/main.rs")
+                || path.components().rev().nth(2).is_some_and(|folder| {
+                    folder.as_os_str() == "tests" && path.ends_with("main.rs")
+                })
+        })
+        .map(Path::to_path_buf)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packages_of_nested_workspaces_have_roots_too() {
+        let source = |path: &str| Source {
+            path: path.into(),
+            bytes: 0,
+            text: None,
+        };
+        let sources = [
+            "programs/a/src/lib.rs",
+            "programs/a/src/state/mod.rs",
+            "programs/a/tests/all/main.rs",
+            "programs/a/tests/all/open.rs",
+            "router/a/src/lib.rs",
+        ];
+        let roots = nested_roots(&sources.map(source));
+        let expected = ["programs/a/src/lib.rs", "programs/a/tests/all/main.rs"];
+        assert_eq!(roots, expected.map(PathBuf::from));
+    }
 
     #[test]
     fn a_file_over_one_mebibyte_is_found() {

@@ -5,11 +5,13 @@ mod contracts;
 pub(crate) mod debian;
 mod node;
 mod python;
+mod sbf;
 mod version;
 
 pub(crate) use contracts::{ANVIL_VARIABLE, Foundry, GENESIS_VARIABLE};
 pub(crate) use node::{Packages, Runtime};
 pub(crate) use python::{api_tester, cargo_tool, contract_analysers};
+pub(crate) use sbf::Sbf;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -4,6 +4,7 @@
 use super::state::{MAX_CREDITS, OpenVault, Tombstone, VaultAccount, VaultSite, VaultState};
 use crate::arithmetic::{Payout, PayoutRole};
 use crate::bounded::{Bounded, Full};
+use crate::domain::Domain;
 use crate::ids::{Key32, SetHash, TermsHash};
 use crate::quantity::{Bps, Units, UnixSeconds};
 use crate::terms::OnSilence;
@@ -62,6 +63,34 @@ pub enum CodecFault {
     AmountTooLarge,
 }
 
+impl VaultSite {
+    /// The site a stored account says it is for, so that a program can find the state without being
+    /// told the terms. The caller must check that `vault` is the address of the hash and the bump.
+    ///
+    /// # Errors
+    /// Bytes too short, of another kind or version, or with an unknown status.
+    pub fn stored(domain: &Domain, vault: Key32, account: &[u8]) -> Result<Self, CodecFault> {
+        let mut reader = Reader {
+            rest: account,
+            len: account.len(),
+        };
+        let (bump, status) = read_head(&mut reader)?;
+        let ahead = match status {
+            // Status to terms hash: seven fields of the open vault, two of the tombstone.
+            STATUS_OPEN => reader.take::<37>().map(|_| ()),
+            STATUS_SETTLED => reader.take::<9>().map(|_| ()),
+            got => Err(CodecFault::Status { got }),
+        };
+        ahead?;
+        Ok(Self {
+            domain: *domain,
+            terms_hash: TermsHash(reader.take()?),
+            vault,
+            bump,
+        })
+    }
+}
+
 impl VaultState {
     /// The state account as bytes; empty when absent. The token balance is not part of it: on chain it
     /// is the token account's.
@@ -103,7 +132,7 @@ impl VaultState {
 }
 
 fn put(out: &mut AccountBytes, bytes: &[u8]) -> Result<(), Full> {
-    bytes.iter().try_for_each(|byte| out.push(*byte))
+    out.extend_from_slice(bytes)
 }
 
 fn write_head(out: &mut AccountBytes, site: &VaultSite, status: u8) -> Result<(), Full> {
@@ -185,6 +214,21 @@ fn read_account(site: &VaultSite, bytes: &[u8]) -> Result<VaultAccount, CodecFau
         rest: bytes,
         len: bytes.len(),
     };
+    let (bump, status) = read_head(&mut reader)?;
+    if bump != site.bump {
+        return Err(CodecFault::Bump { got: bump });
+    }
+    let account = match status {
+        STATUS_OPEN => VaultAccount::Open(read_open(&mut reader, site)?),
+        STATUS_SETTLED => VaultAccount::Settled(read_tombstone(&mut reader, site)?),
+        got => return Err(CodecFault::Status { got }),
+    };
+    reader.end()?;
+    Ok(account)
+}
+
+/// Bump and status of an account of this kind and version.
+fn read_head(reader: &mut Reader<'_>) -> Result<(u8, u8), CodecFault> {
     if reader.take::<8>()? != DISCRIMINATOR {
         return Err(CodecFault::Discriminator);
     }
@@ -192,17 +236,7 @@ fn read_account(site: &VaultSite, bytes: &[u8]) -> Result<VaultAccount, CodecFau
     if version != VERSION {
         return Err(CodecFault::Version { got: version });
     }
-    let bump = reader.u8()?;
-    if bump != site.bump {
-        return Err(CodecFault::Bump { got: bump });
-    }
-    let account = match reader.u8()? {
-        STATUS_OPEN => VaultAccount::Open(read_open(&mut reader, site)?),
-        STATUS_SETTLED => VaultAccount::Settled(read_tombstone(&mut reader, site)?),
-        got => return Err(CodecFault::Status { got }),
-    };
-    reader.end()?;
-    Ok(account)
+    Ok((reader.u8()?, reader.u8()?))
 }
 
 fn expect_terms(reader: &mut Reader<'_>, site: &VaultSite) -> Result<(), CodecFault> {
@@ -213,6 +247,7 @@ fn expect_terms(reader: &mut Reader<'_>, site: &VaultSite) -> Result<(), CodecFa
     }
 }
 
+#[inline(never)] // A frame of its own: the Solana machine has 4 KiB for each call.
 fn read_open(reader: &mut Reader<'_>, site: &VaultSite) -> Result<OpenVault, CodecFault> {
     let silence = reader.u8()?;
     let on_silence = OnSilence::from_u8(silence).ok_or(CodecFault::OnSilence { got: silence })?;
@@ -240,6 +275,7 @@ fn read_open(reader: &mut Reader<'_>, site: &VaultSite) -> Result<OpenVault, Cod
     })
 }
 
+#[inline(never)] // A frame of its own: the Solana machine has 4 KiB for each call.
 fn read_tombstone(reader: &mut Reader<'_>, site: &VaultSite) -> Result<Tombstone, CodecFault> {
     let count = reader.u8()?;
     let refund_after = UnixSeconds(i64::from_le_bytes(reader.take()?));

@@ -23,23 +23,15 @@ pub(super) fn sweep(
     if residual.is_zero() && !reserved.is_zero() {
         return Err(Refusal::NothingToSweep);
     }
-    let mut effects = Effects::default();
-    if !residual.is_zero() {
-        target.expect_payable()?;
-        effects.pay(target.to, residual, TransferKind::Refund)?;
-    }
-    let tokens = if reserved.is_zero() {
-        let flow = RentFlow::To(terms.rent_to);
-        effects.note_rent(RentAccount::Tokens, RENT_ATA, flow)?;
-        None
-    } else {
-        Some(reserved)
-    };
-    Ok((VaultState { tokens, ..*state }, effects))
+    let left = Some(reserved).filter(|reserved| !reserved.is_zero());
+    let rent = left
+        .is_none()
+        .then_some((RentAccount::Tokens, RentFlow::To(terms.rent_to)));
+    refund(state, residual, target, rent, left)
 }
 
-/// Another token: no credit is ever in it, so all of it goes. The rent goes to the caller, because
-/// nobody but the sender of the wrong token could have paid it.
+/// Another token: no credit is ever in it, so all of it goes and the state stays as it is. The rent
+/// goes to the caller, because nobody but the sender of the wrong token could have paid it.
 pub(super) fn sweep_other(
     state: &VaultState,
     terms: &Terms,
@@ -52,18 +44,38 @@ pub(super) fn sweep_other(
         return Err(Refusal::OwnMint);
     }
     sweepable(state, terms, now)?;
-    let mut effects = Effects::default();
-    if !balance.is_zero() {
+    let rent = Some((RentAccount::OtherTokens, RentFlow::ToCaller));
+    refund(state, balance, target, rent, state.tokens)
+}
+
+/// Pays `amount` to the refund target, closes the account it came from if `rent` says so, and leaves
+/// `tokens` in the vault.
+#[inline(never)] // A frame of its own: the Solana machine has 4 KiB for each call.
+fn refund(
+    state: &VaultState,
+    amount: Units,
+    target: Target,
+    rent: Option<(RentAccount, RentFlow)>,
+    tokens: Option<Units>,
+) -> Result<(VaultState, Effects), Refusal> {
+    // Built in place: on the Solana machine there is no room for a second copy.
+    let mut decided = (*state, Effects::default());
+    let (next, effects) = &mut decided;
+    if !amount.is_zero() {
         target.expect_payable()?;
-        effects.pay(target.to, balance, TransferKind::Refund)?;
+        effects.pay(target.to, amount, TransferKind::Refund)?;
     }
-    effects.note_rent(RentAccount::OtherTokens, RENT_ATA, RentFlow::ToCaller)?;
-    Ok((*state, effects))
+    if let Some((account, flow)) = rent {
+        effects.note_rent(account, RENT_ATA, flow)?;
+    }
+    next.tokens = tokens;
+    Ok(decided)
 }
 
 /// `Settled, or now >= refundAfter, or the terms can never settle` (spec §3.1). Disjoint in time from
 /// `settle` for a vault that is not settled (M4a). Never asks whether the terms are valid: that is the
 /// third way *in* (#6).
+#[inline(never)] // A frame of its own: the Solana machine has 4 KiB for each call.
 fn sweepable(state: &VaultState, terms: &Terms, now: UnixSeconds) -> Result<(), Refusal> {
     let is_settled = match &state.account {
         VaultAccount::Settled(_) => true,

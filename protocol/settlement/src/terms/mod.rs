@@ -105,9 +105,13 @@ impl Terms {
             self.rent_to.as_bytes(),
             &self.salt,
         ];
-        let source = parts.iter().flat_map(|part| part.iter());
-        for (slot, byte) in bytes.iter_mut().zip(source) {
-            *slot = *byte;
+        // Part by part: byte by byte costs a program on chain as much as a transfer.
+        let mut rest = bytes.as_mut_slice();
+        for part in parts {
+            // The field widths are 304 together, so every part has its place.
+            if let Some(slot) = rest.split_off_mut(..part.len()) {
+                slot.copy_from_slice(part);
+            }
         }
         bytes
     }
