@@ -7,7 +7,7 @@ mod node;
 mod python;
 mod version;
 
-pub(crate) use contracts::{ANVIL_VARIABLE, Foundry, GENESIS_VARIABLE};
+pub(crate) use contracts::Foundry;
 pub(crate) use node::{Packages, Runtime};
 pub(crate) use python::{api_tester, cargo_tool, contract_analysers};
 
