@@ -3,12 +3,16 @@
 use std::{ffi::OsString, time::Duration};
 
 use crate::{
+    cache::Cache,
     failure::Failure,
     metadata::{Metadata, cargo},
+    tools::Foundry,
     workspace::Workspace,
 };
 
 const PACKAGE: &str = "d402-tests";
+/// The benchmark that needs a local chain of Base.
+const BASE: &str = "base";
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
 pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Result<(), Failure> {
@@ -21,11 +25,17 @@ pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Resu
             known: known.join(", "),
         });
     }
-    cargo(workspace, LIMIT)
+    let mut call = cargo(workspace, LIMIT)
         .args(["run", "--release", "--package", PACKAGE, "--bin", &program])
         .arg("--")
-        .args(flags)
-        .run()
+        .args(flags);
+    if name == BASE {
+        let foundry = Foundry::install(workspace, &Cache::open(workspace)?)?;
+        for (variable, value) in foundry.chain()? {
+            call = call.env(variable, value);
+        }
+    }
+    call.run()
 }
 
 fn benchmarks<'a>(programs: &[&'a str]) -> Vec<&'a str> {

@@ -53,13 +53,14 @@ fn nextest(context: &Context, filter: &str) -> Result<(), Failure> {
         .args(locked(&context.workspace))
         .args(["--filterset", filter])
         .env(URL_VARIABLE, context.database()?)
-        .env(tools::ANVIL_VARIABLE, foundry.anvil())
-        .env(tools::GENESIS_VARIABLE, foundry.genesis()?)
         .env(
             PROGRAMS_VARIABLE,
             context.metadata.target_directory.join("debug"),
         )
         .dir(context.workspace.root());
+    for (variable, value) in foundry.chain()? {
+        call = call.env(variable, value);
+    }
     if context.workspace.ci() {
         call = call.env("CARGO_INCREMENTAL", "0");
     }

@@ -16,9 +16,9 @@ const GENESIS: &str = "target/foundry/dev/genesis.json";
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Names anvil for tests and programs that start a local chain.
-pub(crate) const ANVIL_VARIABLE: &str = "D402_ANVIL";
+const ANVIL_VARIABLE: &str = "D402_ANVIL";
 /// Names the genesis of a local Base Sepolia.
-pub(crate) const GENESIS_VARIABLE: &str = "D402_ANVIL_GENESIS";
+const GENESIS_VARIABLE: &str = "D402_ANVIL_GENESIS";
 
 /// The programs, ready to run on this workspace.
 pub(crate) struct Foundry {
@@ -55,12 +55,16 @@ impl Foundry {
         self.program("anvil")
     }
 
-    /// The genesis of a local Base Sepolia, written fresh from the contracts as they are.
-    pub(crate) fn genesis(&self) -> Result<PathBuf, Failure> {
+    /// What a program needs in its environment to start a local Base Sepolia. The genesis is written
+    /// fresh from the contracts as they are.
+    pub(crate) fn chain(&self) -> Result<[(&'static str, PathBuf); 2], Failure> {
         self.forge()
-            .args(["script", "contracts/dev/Genesis.s.sol", "--silent"])
+            .args(["script", "contracts/dev/Genesis.s.sol", "--quiet"])
             .run()?;
-        Ok(self.root.join(GENESIS))
+        Ok([
+            (ANVIL_VARIABLE, self.anvil()),
+            (GENESIS_VARIABLE, self.root.join(GENESIS)),
+        ])
     }
 
     /// npm puts the program for this machine into a package of its own; the wrapper around it costs a

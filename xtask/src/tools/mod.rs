@@ -8,7 +8,7 @@ mod python;
 mod sbf;
 mod version;
 
-pub(crate) use contracts::{ANVIL_VARIABLE, Foundry, GENESIS_VARIABLE};
+pub(crate) use contracts::Foundry;
 pub(crate) use node::{Packages, Runtime};
 pub(crate) use python::{api_tester, cargo_tool, contract_analysers};
 pub(crate) use sbf::Sbf;
