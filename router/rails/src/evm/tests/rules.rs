@@ -16,7 +16,10 @@ use crate::evm::devnet::{Devnet, DevnetOptions, USDC, WHALE};
 #[tokio::test]
 async fn threat_36_small_deposits_need_two_blocks_on_top_and_larger_ones_more() {
     let stage = Stage::start().await;
-    let strict = Arc::new(chain(&[stage.proxy.url.clone()], Finality::BASE));
+    let strict = Arc::new(chain(
+        std::slice::from_ref(&stage.proxy.url),
+        Finality::BASE,
+    ));
     let folder = tempfile::tempdir().unwrap();
     let strict = rail(&strict, folder.path()).await;
     let terms = stage.terms(10_000).await;

@@ -176,9 +176,12 @@ async fn a_provider_of_another_chain_is_never_asked_for_more() {
         finality: Finality::DEVELOPMENT,
         ..d402_evm::ChainOptions::base(8_453)
     };
-    let wrong = d402_evm::Chain::new(&[stage.proxy.url.clone()], options).unwrap();
+    let wrong = d402_evm::Chain::new(std::slice::from_ref(&stage.proxy.url), options).unwrap();
     assert!(wrong.now().await.is_err());
     assert_eq!(stage.proxy.asked("eth_getBlockByNumber"), 0);
-    let right = chain(&[stage.proxy.url.clone()], Finality::DEVELOPMENT);
+    let right = chain(
+        std::slice::from_ref(&stage.proxy.url),
+        Finality::DEVELOPMENT,
+    );
     assert!(right.now().await.is_ok());
 }

@@ -28,6 +28,7 @@ pub(super) const NETWORK: &str = "eip155:84532";
 #[derive(Debug)]
 pub(super) struct WallClock;
 
+#[allow(clippy::disallowed_methods, reason = "the clock of these tests")]
 impl Clock for WallClock {
     fn now_ms(&self) -> u64 {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -187,7 +188,10 @@ impl Stage {
     pub(super) async fn start() -> Self {
         let devnet = Devnet::start(DevnetOptions::default()).await.unwrap();
         let proxy = Proxy::start(devnet.url()).await;
-        let chain = Arc::new(chain(&[proxy.url.clone()], Finality::DEVELOPMENT));
+        let chain = Arc::new(chain(
+            std::slice::from_ref(&proxy.url),
+            Finality::DEVELOPMENT,
+        ));
         let folder = tempfile::tempdir().unwrap();
         let rail = rail(&chain, folder.path()).await;
         devnet.give_gas(rail.sequencer().signer()).await.unwrap();
