@@ -328,3 +328,40 @@ async fn send_all(outbound: &mpsc::Sender<FromBridge>, messages: Vec<Outgoing>) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn looked_at(rails: &[(&str, &str)]) -> Result<Vec<String>, BridgeError> {
+        let rails: Vec<Value> = rails
+            .iter()
+            .map(|(network, rpc)| {
+                json!({ "network": network, "rpc": rpc, "payout": "0", "fee": "1" })
+            })
+            .collect();
+        let config = json!({ "state-dir": "state", "socket": "socket", "rail": rails });
+        let chains = chains(&serde_json::from_value(config).unwrap())?;
+        Ok(chains.keys().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_validator_looks_at_every_network_it_is_paid_on_or_does_not_start() {
+        const SIMULATED: &str = "d402:simulated";
+        let here = "http://127.0.0.1:1";
+        // Two assets of one network are one chain.
+        let twice = looked_at(&[(SIMULATED, here), (SIMULATED, "http://127.0.0.1:2")]);
+        assert_eq!(twice.unwrap(), [SIMULATED]);
+        let nothing = looked_at(&[]);
+        assert!(matches!(
+            nothing,
+            Err(BridgeError::Config(ConfigError::Field { field: "rail" }))
+        ));
+        let blind = looked_at(&[(SIMULATED, here), ("eip155:1", here)]);
+        assert!(matches!(blind, Err(BridgeError::Chain(_))));
+    }
+}

@@ -4,6 +4,8 @@
     reason = "a wrong expectation should stop the test where it is"
 )]
 
+mod base;
+
 use d402_objects::{
     DeprecationRecord, Ed25519Id, Hex32, Manifest, NamespaceProof, Nonce16, Registration, Signed,
     SigningKey, UnixMs, ValidatorOffer,
