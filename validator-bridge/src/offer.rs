@@ -195,6 +195,10 @@ mod tests {
                 "rail.payout",
             ),
             (vec![rail(BASE_NETWORK, WALLET, None)], "rail.asset"),
+            (
+                vec![rail(BASE_NETWORK, WALLET, Some(checksummed))],
+                "rail.asset",
+            ),
             (vec![rail(SIMULATED_NETWORK, WALLET, None)], "rail.payout"),
             (
                 vec![

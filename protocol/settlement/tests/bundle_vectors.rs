@@ -2,6 +2,7 @@
 //! its file says.
 #![allow(
     missing_docs,
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

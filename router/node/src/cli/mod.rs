@@ -85,6 +85,7 @@ fn default_filter(command: &Command) -> &'static str {
         Command::Buy(_)
         | Command::Task(_)
         | Command::Verify(_)
+        | Command::Recover(_)
         | Command::Capability(_)
         | Command::Key(_)
         | Command::Demo(_)

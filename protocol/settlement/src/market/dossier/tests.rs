@@ -474,6 +474,9 @@ fn on_base(change: impl FnOnce(&mut TaskIntent)) -> Result<Dossier, DossierError
 fn a_base_task_has_evm_terms_signers_and_grace() {
     let dossier = on_base(|_| {}).unwrap();
     assert_eq!(dossier.terms_bytes().len(), crate::evm::EVM_TERMS_LEN);
+    let words = dossier.terms_bytes().try_into().unwrap();
+    let on_chain = crate::evm::EvmTerms::decode(words).unwrap();
+    assert_eq!(on_chain.chain_id, crate::evm::chain_word(8_453));
     assert!(dossier.terms().rent_to.is_zero());
     let times = dossier.times();
     assert_eq!(times.refund_after_s.0 - times.settle_by_s.0, 1_800);
@@ -551,12 +554,16 @@ fn a_rent_target_is_refused_where_nobody_pays_rent() {
 
 #[test]
 fn threat_58_the_ledger_and_the_asset_are_paid_by_nobody_on_base() {
-    let ledger = crate::market::LEDGER.to_string();
-    let refused = on_base(|intent| {
-        intent.payment[0].gateway_fee_payee = Some(ledger.parse().unwrap());
-    });
+    let ledger: Address = crate::market::LEDGER.to_string().parse().unwrap();
     let what = Party::GatewayFeePayee;
-    assert_eq!(refused.unwrap_err(), DossierError::ForbiddenParty { what });
+    for ledger_or_asset in [Some(ledger), None] {
+        let refused = on_base(|intent| {
+            let payment = &mut intent.payment[0];
+            let payee = ledger_or_asset.unwrap_or(payment.asset.clone());
+            payment.gateway_fee_payee = Some(payee);
+        });
+        assert_eq!(refused.unwrap_err(), DossierError::ForbiddenParty { what });
+    }
     let refused = on_base(|intent| intent.payment[0].refund_to = intent.payment[0].asset.clone());
     let rule = NotSettleable::RefundToForbidden;
     assert_eq!(refused.unwrap_err(), DossierError::NotSettleable(rule));

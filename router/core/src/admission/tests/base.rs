@@ -39,7 +39,7 @@ fn admitted_on_base(
 
 #[test]
 fn threat_50_a_validator_without_an_evm_key_is_not_chosen_for_base() {
-    let keyless = |at, actors: &Actors, offer: &mut ValidatorOffer| {
+    let keyless = |at: usize, actors: &Actors, offer: &mut ValidatorOffer| {
         if at == 2 {
             let validator = &actors.validators[at];
             offer.settlement_key.evm = None;
@@ -61,7 +61,7 @@ fn threat_50_a_validator_without_an_evm_key_is_not_chosen_for_base() {
 
 #[test]
 fn one_evm_key_under_two_names_is_one_validator() {
-    let twins = |at, actors: &Actors, offer: &mut ValidatorOffer| {
+    let twins = |at: usize, actors: &Actors, offer: &mut ValidatorOffer| {
         if at == 1 {
             let (validator, key) = (&actors.validators[at], &actors.validators[0].evm);
             let evm = Some(evm_address(key.verifying_key()));
