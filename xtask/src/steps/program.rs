@@ -47,7 +47,7 @@ fn print_idl(context: &Context) -> Result<String, Failure> {
         .args(["--features", "idl-build"])
         .args(locked(&context.workspace))
         .args(["__anchor_private_print_idl", "--", "--show-output"])
-        .args(["--quiet", "--test-threads", "1"])
+        .args(["--test-threads", "1"])
         .output()
 }
 

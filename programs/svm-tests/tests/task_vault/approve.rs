@@ -60,6 +60,36 @@ fn sixteen_rows_settle_in_two_steps() {
 }
 
 #[test]
+fn the_largest_settlement_leaves_eighteen_credits_and_all_are_paid_later() {
+    // The most the program's heap, stack and account must hold.
+    let mut scene = Scene::funded(10_000);
+    let workers: Vec<Keypair> = (0..16).map(worker).collect();
+    for who in &workers {
+        scene.give_account(&who.pubkey(), 0);
+    }
+    let payees: Vec<Keypair> = workers.into_iter().chain([creator(), gateway()]).collect();
+    for who in &payees {
+        scene.freeze(&who.pubkey(), true);
+    }
+    let rows = payees[..16]
+        .iter()
+        .map(|who| row(who, Role::Worker, 500))
+        .collect();
+    let settlement = receipt(Outcome::Paid, rows);
+    accepted(remember(&mut scene, &settlement, &[0, 1, 2], &payer()));
+    let mut settle = scene.settle_instruction(&settlement, true);
+    settle.accounts.push(program::read(SYSTEM));
+    accepted(scene.send(settle));
+    assert_eq!(scene.chain.data(&scene.vault()).len(), 84 + 18 * 41);
+    assert_eq!(scene.vault_balance(), 8_160);
+    for who in &payees {
+        scene.freeze(&who.pubkey(), false);
+        accepted(scene.claim(&who.pubkey()));
+    }
+    assert_eq!(scene.vault_balance(), 0);
+}
+
+#[test]
 fn m7a_signatures_over_another_digest_vault_or_set_do_not_count() {
     let mut scene = Scene::funded(10_000);
     accepted(remember(&mut scene, &usual(), &[0, 1, 2], &payer()));

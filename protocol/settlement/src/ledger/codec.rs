@@ -297,3 +297,43 @@ fn read_tombstone(reader: &mut Reader<'_>, site: &VaultSite) -> Result<Tombstone
         credits,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::terms::{TERMS_LEN, Terms};
+
+    #[test]
+    fn a_stored_account_says_which_site_it_is_for() {
+        let terms = Terms::decode(&[1; TERMS_LEN]);
+        let site = VaultSite {
+            domain: Domain::SIMULATED,
+            terms_hash: terms.hash(&Domain::SIMULATED),
+            vault: Key32([5; 32]),
+            bump: 254,
+        };
+        let open = VaultAccount::Open(OpenVault::of(&terms).unwrap());
+        let settled = VaultAccount::Settled(Tombstone {
+            refund_after: terms.refund_after,
+            rent_to: terms.rent_to,
+            credits: Bounded::new(),
+        });
+        for account in [open, settled] {
+            let state = VaultState {
+                site,
+                account,
+                tokens: None,
+            };
+            let bytes = state.encode_account().unwrap();
+            let stored = VaultSite::stored(&site.domain, site.vault, bytes.as_slice());
+            assert_eq!(stored, Ok(site));
+            let short = VaultSite::stored(&site.domain, site.vault, &bytes.as_slice()[..40]);
+            assert!(short.is_err());
+            let mut other = bytes.as_slice().to_vec();
+            other[10] = 3;
+            let unknown = VaultSite::stored(&site.domain, site.vault, &other);
+            assert_eq!(unknown, Err(CodecFault::Status { got: 3 }));
+        }
+    }
+}
