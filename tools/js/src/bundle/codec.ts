@@ -4,7 +4,9 @@
  * The rules of a task know one form of everything: accounts, keys and hashes are 32 bytes of lower-case hex,
  * an EVM account being twelve zero bytes and the address. Only here does anybody ask which chain it is.
  */
-import { checkSignatures, escrowOf, setHash as baseSetHash, settlementDigest as baseDigest, ECDSA, signers } from "../base/settlement.ts";
+import {
+  ECDSA, checkSignatures, escrowOf, setHash as baseSetHash, settlementDigest as baseDigest, signers,
+} from "../base/settlement.ts";
 import { type BaseTerms, checkSettleable as checkBaseSettleable, termsHash as baseTermsHash } from "../base/terms.ts";
 import type { BaseDomain } from "../base/words.ts";
 import type { JsonObject } from "../objects/json.ts";
