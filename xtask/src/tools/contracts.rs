@@ -13,7 +13,7 @@ use crate::{cache::Cache, failure::Failure, process::Call, workspace::Workspace}
 
 const FOLDER: &str = "tools/evm";
 const GENESIS: &str = "target/foundry/dev/genesis.json";
-const LIMIT: Duration = Duration::from_secs(20 * 60);
+const LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// Names anvil for tests and programs that start a local chain.
 const ANVIL_VARIABLE: &str = "D402_ANVIL";
