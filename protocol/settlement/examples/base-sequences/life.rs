@@ -146,11 +146,11 @@ impl Life {
     fn settle(&mut self, dice: &mut Dice, frozen: u8, now: i64) -> bool {
         let rejected = dice.below(5) == 0;
         let mut rows = Vec::new();
-        for place in 3..PARTIES.len() {
+        for (place, party) in PARTIES.iter().enumerate().skip(3) {
             if dice.below(3) == 0 {
                 continue;
             }
-            let judge = PARTIES[place] == JUDGE || rejected;
+            let judge = *party == JUDGE || rejected;
             let most = if judge { 900 } else { 4_000 };
             rows.push((place, u8::from(judge), 1 + dice.below(most)));
         }
@@ -256,9 +256,10 @@ impl Life {
         self.bytes.push(u8::from(self.escrow.is_marked()));
         self.put(self.escrow.balance().to_u64().unwrap());
         self.put(self.escrow.credits().to_u64().unwrap());
-        for place in 0..PARTIES.len() {
-            self.put(self.paid[place]);
-            let credit = self.escrow.credit_of(&PARTIES[place]);
+        let paid = self.paid;
+        for (party, paid) in PARTIES.iter().zip(paid) {
+            self.put(paid);
+            let credit = self.escrow.credit_of(party);
             self.put(credit.to_u64().unwrap());
         }
     }

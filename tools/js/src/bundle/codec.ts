@@ -45,7 +45,7 @@ export interface Codec {
 }
 
 /** The ledger contract, at the same address on every EVM chain. The vectors name it too. */
-export const LEDGER = "0xd402d402d402d402d402d402d402d402d402d402";
+export const LEDGER = "0xaf6b7b2014310ab3572e8cf9a9464f1d0d7846a6";
 
 /** The codec of a network by its CAIP-2 name; undefined for a network nobody can settle on. */
 export function codecOf(network: string): Codec | undefined {
