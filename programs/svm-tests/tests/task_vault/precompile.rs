@@ -43,9 +43,9 @@ fn threat_43_no_ed25519_instruction_before_is_refused() {
 }
 
 #[test]
-fn threat_43_another_program_that_carries_the_same_data_is_refused() {
+fn threat_43_an_instruction_of_another_program_is_no_signature() {
     let (mut scene, mut instructions) = forged(|_| {});
-    // Memo checks nothing but UTF-8, so the data goes to a program that takes any: a transfer of none.
+    // Whatever stands there, only the Ed25519 program has checked a signature.
     instructions[0] = Instruction {
         program_id: program::COMPUTE_BUDGET,
         accounts: Vec::new(),
