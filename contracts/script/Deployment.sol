@@ -14,20 +14,20 @@ library Deployment {
 
     error DeploymentFailed();
 
-    function initCode() internal pure returns (bytes memory) {
+    function initCode() internal view returns (bytes memory) {
         return type(TaskEscrow).creationCode;
     }
 
-    function initCodeHash() internal pure returns (bytes32) {
+    function initCodeHash() internal view returns (bytes32) {
         return keccak256(initCode());
     }
 
-    function ledger() internal pure returns (address) {
+    function ledger() internal view returns (address) {
         return address(uint160(uint256(keccak256(abi.encodePacked(hex"ff", FACTORY, SALT, initCodeHash())))));
     }
 
     /// The first thing the ledger's constructor makes: CREATE(ledger, nonce 1).
-    function account() internal pure returns (address) {
+    function account() internal view returns (address) {
         return address(uint160(uint256(keccak256(abi.encodePacked(hex"d694", ledger(), hex"01")))));
     }
 

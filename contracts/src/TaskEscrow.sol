@@ -13,7 +13,14 @@ import {Quorum} from "./libraries/Quorum.sol";
 import {Settleable} from "./libraries/Settleable.sol";
 import {Tokens} from "./libraries/Tokens.sol";
 import {
-    Authorization, Plan, SettlementReceipt, Signature, Status, Terms, Unsettleable, ValidatorSet
+    Authorization,
+    Plan,
+    SettlementReceipt,
+    Signature,
+    Status,
+    Terms,
+    Unsettleable,
+    ValidatorSet
 } from "./Types.sol";
 
 /// @title The escrow ledger of d402 tasks
@@ -73,10 +80,9 @@ contract TaskEscrow is ITaskEscrow, ReentrancyGuardTransient {
         address escrow = _unsettled(hash);
         _expectSettleable(terms);
         if (block.timestamp >= terms.refundAfter) revert TooLate(block.timestamp, terms.refundAfter);
+        Plan memory plan = Payouts.plan(terms, receipt, escrow, Tokens.balanceOf(terms.asset, escrow));
         // Settleable terms name this chain, so their domain is that of the settlement.
         _expectQuorum(terms, Digests.settlement(domain, hash, receipt), set, signatures);
-        uint256 balance = Tokens.balanceOf(terms.asset, escrow);
-        Plan memory plan = Payouts.plan(terms, receipt, escrow, balance);
 
         // The mark comes first: whatever a token calls back, this escrow is settled.
         Clones.cloneDeterministic(ACCOUNT, hash);
@@ -153,7 +159,11 @@ contract TaskEscrow is ITaskEscrow, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ITaskEscrow
-    function previewSettle(Terms calldata source, SettlementReceipt calldata receipt) external view returns (Plan memory) {
+    function previewSettle(Terms calldata source, SettlementReceipt calldata receipt)
+        external
+        view
+        returns (Plan memory)
+    {
         Terms memory terms = Digests.load(source);
         address escrow = _escrow(_hash(terms));
         return Payouts.plan(terms, receipt, escrow, Tokens.balanceOf(terms.asset, escrow));
@@ -187,13 +197,9 @@ contract TaskEscrow is ITaskEscrow, ReentrancyGuardTransient {
         if (block.timestamp >= terms.settleBy) revert TooLate(block.timestamp, terms.settleBy);
     }
 
-    function _paid(
-        Terms memory terms,
-        bytes32 hash,
-        address escrow,
-        Authorization calldata authorization,
-        uint256 got
-    ) private {
+    function _paid(Terms memory terms, bytes32 hash, address escrow, Authorization calldata authorization, uint256 got)
+        private
+    {
         if (got < authorization.value) revert PaymentShort(got, authorization.value);
         emit TermsPublished(hash, escrow, terms);
         emit Funded(hash, authorization.from, got, authorization.nonce);

@@ -74,7 +74,7 @@ pub fn wishes(account: &BuyerAccount, seed: u64, deadline_ms: u64) -> Wishes {
         max_budget: budget,
         budget: Some(budget),
         deadline_ms: Some(deadline_ms),
-        refund_to: account.address(),
+        refund_to: account.address().to_string(),
         network: NETWORK.to_owned(),
         validators: Vec::new(),
         min_set: (4, 3),

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use d402_objects::{Amount, Hex32};
-use d402_settlement::market::{Dossier, SIMULATED_NETWORK};
+use d402_evm::primitives::Address;
+use d402_evm::{Chain, ChainOptions, EscrowQuery, EscrowView, Finality, Level};
+use d402_objects::{Amount, Caip2, Hex32};
+use d402_settlement::Codec;
+use d402_settlement::market::{Dossier, SIMULATED_NETWORK, chain_of};
 use d402_wire::simchain::{MAX_BODY_BYTES, Rpc, RpcAnswer};
 
 use crate::config::RailConfig;
@@ -40,9 +43,7 @@ pub struct Deposit {
 pub fn open(rail: &RailConfig) -> Result<Arc<dyn ChainView>, ChainError> {
     match rail.network.as_str() {
         SIMULATED_NETWORK => Ok(Arc::new(SimulatedChain::new(&rail.rpc)?)),
-        _ => Err(ChainError::NoClient {
-            network: rail.network.clone(),
-        }),
+        _ => Ok(Arc::new(BaseChain::new(rail)?)),
     }
 }
 
@@ -56,12 +57,77 @@ pub enum ChainError {
     /// An answer that is none.
     #[error("chain answered something else")]
     Malformed,
+    /// An EVM chain gave no answer, or none that both providers agree on.
+    #[error("chain is not known")]
+    Base(#[from] d402_evm::RpcError),
+    /// The newest block shows money that is not sure enough yet.
+    #[error("deposit is not sure yet")]
+    NotSure,
     /// No client for the network.
     #[error("this build cannot look at {network}")]
     NoClient {
         /// Its CAIP-2 name.
         network: String,
     },
+}
+
+/// An EVM chain through the validator's own providers.
+#[derive(Debug)]
+struct BaseChain {
+    chain: Chain,
+    ledger: Address,
+}
+
+impl BaseChain {
+    fn new(rail: &RailConfig) -> Result<Self, ChainError> {
+        let no_client = || ChainError::NoClient {
+            network: rail.network.clone(),
+        };
+        let network: Caip2 = rail.network.parse().map_err(|_| no_client())?;
+        let Some(Codec::Evm(domain)) = chain_of(&network).map(|chain| chain.codec) else {
+            return Err(no_client());
+        };
+        let mut options = ChainOptions::base(domain.chain_id);
+        if rail.development {
+            options.finality = Finality::DEVELOPMENT;
+        }
+        let urls: Vec<String> = [Some(&rail.rpc), rail.second_rpc.as_ref()]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+        Ok(Self {
+            chain: Chain::new(&urls, options)?,
+            ledger: Address::from(domain.ledger.0),
+        })
+    }
+}
+
+#[async_trait]
+impl ChainView for BaseChain {
+    async fn now_ms(&self) -> Result<u64, ChainError> {
+        Ok(self.chain.now().await?.timestamp.saturating_mul(1_000))
+    }
+
+    /// One entry: the sum, when it covered the budget (threat #36) or else when it was looked at.
+    async fn deposits(&self, dossier: &Dossier) -> Result<Vec<Deposit>, ChainError> {
+        let query = EscrowQuery::of_terms(dossier.terms_bytes(), self.ledger)
+            .ok_or(ChainError::Malformed)?;
+        let level = self.chain.options().finality.level(query.budget);
+        let view = EscrowView::read(&self.chain, &query, level).await?;
+        if view.covered_at.is_none() && level != Level::Latest {
+            let newest = EscrowView::read(&self.chain, &query, Level::Latest).await?;
+            if newest.covered_at.is_some() {
+                // Neither short nor there: said to be late now, it could never be on time again.
+                return Err(ChainError::NotSure);
+            }
+        }
+        let at = view.covered_at.unwrap_or(view.head.timestamp);
+        Ok(vec![Deposit {
+            at_ms: at.saturating_mul(1_000),
+            units: view.received,
+        }])
+    }
 }
 
 /// RPC client of the simulated chain.

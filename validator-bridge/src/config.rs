@@ -41,6 +41,12 @@ pub struct RailConfig {
     pub network: String,
     /// The validator's own RPC of that chain, e.g. `http://127.0.0.1:7402`.
     pub rpc: String,
+    /// A second provider of the same chain; nothing is believed that the two do not agree on.
+    #[serde(default)]
+    pub second_rpc: Option<String>,
+    /// Whether the chain is one of this machine, without final blocks.
+    #[serde(default)]
+    pub development: bool,
     /// Payout account, as the network spells it.
     pub payout: String,
     /// Fee per judged task, base units, decimal.

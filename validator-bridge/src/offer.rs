@@ -132,6 +132,8 @@ mod tests {
         RailConfig {
             network: network.to_owned(),
             rpc: "http://127.0.0.1:1".to_owned(),
+            second_rpc: None,
+            development: false,
             payout: payout.to_owned(),
             fee: "500".to_owned(),
             asset: asset.map(str::to_owned),

@@ -40,7 +40,9 @@ library Tokens {
         bytes32 s
     ) internal returns (uint256) {
         bytes4 selector = bytes4(
-            keccak256("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)")
+            keccak256(
+                "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"
+            )
         );
         return _received(
             token,
@@ -50,15 +52,12 @@ library Tokens {
     }
 
     /// @notice The same with a signature of any length.
-    function transferWithAuthorization(
-        address token,
-        address to,
-        Authorization calldata a,
-        bytes calldata signature
-    ) internal returns (uint256) {
-        bytes4 selector = bytes4(
-            keccak256("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)")
-        );
+    function transferWithAuthorization(address token, address to, Authorization calldata a, bytes calldata signature)
+        internal
+        returns (uint256)
+    {
+        bytes4 selector =
+            bytes4(keccak256("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)"));
         return _received(
             token,
             to,

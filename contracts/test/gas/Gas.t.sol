@@ -64,12 +64,16 @@ contract GasTest is Scene {
 
     function test_gas_batch_of_10_with_3_payees() public {
         _batch(_set(3, 5), 3, true);
-        vm.snapshotValue("usdc", "batch of 10 (Multicall3), per task, 3 existing payees", vm.lastCallGas().gasTotalUsed / 10);
+        vm.snapshotValue(
+            "usdc", "batch of 10 (Multicall3), per task, 3 existing payees", vm.lastCallGas().gasTotalUsed / 10
+        );
     }
 
     function test_gas_batch_of_10_singles() public {
         _batch(_set(1, 1), 1, false);
-        vm.snapshotValue("usdc", "batch of 10 (Multicall3), per task, 1 existing payee", vm.lastCallGas().gasTotalUsed / 10);
+        vm.snapshotValue(
+            "usdc", "batch of 10 (Multicall3), per task, 1 existing payee", vm.lastCallGas().gasTotalUsed / 10
+        );
     }
 
     function _batch(ValidatorSet memory set, uint256 payees, bool full) private {

@@ -106,7 +106,11 @@ abstract contract Scene is Test {
     }
 
     /// Signatures of the first `m` validators.
-    function _sign(Terms memory terms, SettlementReceipt memory receipt, uint256 m) internal view returns (Signature[] memory) {
+    function _sign(Terms memory terms, SettlementReceipt memory receipt, uint256 m)
+        internal
+        view
+        returns (Signature[] memory)
+    {
         uint256[] memory indexes = new uint256[](m);
         for (uint256 i; i < m; ++i) {
             indexes[i] = i;

@@ -27,7 +27,11 @@ contract Multicall3 {
         }
     }
 
-    function tryAggregate(bool requireSuccess, Call[] calldata calls) external payable returns (Result[] memory results) {
+    function tryAggregate(bool requireSuccess, Call[] calldata calls)
+        external
+        payable
+        returns (Result[] memory results)
+    {
         results = new Result[](calls.length);
         for (uint256 i; i < calls.length; ++i) {
             results[i] = _call(calls[i].target, calls[i].callData);

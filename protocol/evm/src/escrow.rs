@@ -7,6 +7,8 @@
 use alloy::primitives::{Address, B256, U256};
 use alloy::sol_types::{SolCall as _, SolEvent as _};
 
+use d402_settlement::evm::{EVM_TERMS_LEN, EvmAccount, EvmTerms, escrow_address};
+
 use crate::abi::{Ledger, Multicall3, Row, Token};
 use crate::chain::{Chain, Head, Level, LogFilter};
 use crate::rpc::{RpcError, Silence};
@@ -98,6 +100,32 @@ pub struct PaidRow {
     pub amount: u128,
     /// Whether it became a credit because the token refused the payee.
     pub credited: bool,
+}
+
+impl EscrowQuery {
+    /// The escrow of encoded terms; `None` when these bytes are no terms of an EVM chain.
+    #[must_use]
+    pub fn of_terms(bytes: &[u8], ledger: Address) -> Option<Self> {
+        let fixed = <&[u8; EVM_TERMS_LEN]>::try_from(bytes).ok()?;
+        let terms = EvmTerms::decode(fixed).ok()?;
+        let home = EvmAccount(ledger.into_array());
+        let hash = terms.hash(&home);
+        Some(Self {
+            terms_hash: B256::from(*hash.as_bytes()),
+            escrow: Address::from(escrow_address(&home, &hash).0),
+            ledger,
+            asset: Address::from(terms.asset.0),
+            budget: terms.budget.get(),
+            issued_at: terms.issued_at,
+            shares: Shares {
+                commission_bps: terms.commission_bps.0,
+                commission_payee: Address::from(terms.commission_payee.0),
+                gateway_fee_bps: terms.gateway_fee_bps.0,
+                gateway_fee_payee: Address::from(terms.gateway_fee_payee.0),
+                refund_to: Address::from(terms.refund_to.0),
+            },
+        })
+    }
 }
 
 impl EscrowView {

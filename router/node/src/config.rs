@@ -82,6 +82,47 @@ pub struct GatewaySection {
     /// Acceptance policy.
     #[serde(default)]
     pub policy: d402_gateway::http::Policy,
+    /// Chains it sells on besides the simulated one, one `[[gateway.rail]]` section each.
+    #[serde(default, rename = "rail")]
+    pub rails: Vec<GatewayRail>,
+}
+
+/// A chain a gateway sells on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GatewayRail {
+    /// `base-escrow`.
+    pub name: String,
+    /// CAIP-2 name of the chain, e.g. `eip155:84532`.
+    pub network: String,
+    /// RPC of the chain.
+    pub rpc: String,
+    /// A second provider of the same chain; nothing is believed that the two do not agree on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_rpc: Option<String>,
+    /// Keystore (version 3) of the key that pays the gas. One gateway process per key.
+    pub keystore: PathBuf,
+    /// File with its password.
+    pub password_file: PathBuf,
+    /// Token, lower-case hex.
+    pub asset: String,
+    /// EIP-712 name of the token.
+    pub asset_name: String,
+    /// EIP-712 version of the token.
+    pub asset_version: String,
+    /// Smallest budget, base units; 100,000 ($0.10) when absent: ten times what the chain costs (threat #61).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_budget: Option<d402_objects::Amount>,
+    /// Largest budget, base units; 10,000,000 ($10) when absent: above it a deposit takes minutes to be sure
+    /// (threat #36), and deadlines must allow for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_budget: Option<d402_objects::Amount>,
+    /// Most to pay per gas, gwei; 5 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_fee_gwei: Option<u64>,
+    /// Whether the chain is one of this machine, without final blocks.
+    #[serde(default)]
+    pub development: bool,
 }
 
 /// Worker settings.
@@ -137,6 +178,12 @@ pub struct ValidatorRail {
     pub network: String,
     /// The validator's own RPC of that chain.
     pub rpc: String,
+    /// A second provider that must agree with the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_rpc: Option<String>,
+    /// Whether the chain is one of this machine.
+    #[serde(default)]
+    pub development: bool,
     /// Payout account, as the network spells it.
     pub payout: String,
     /// Fee per judged task, base units.

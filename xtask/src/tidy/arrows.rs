@@ -5,6 +5,8 @@ use super::Finding;
 use crate::metadata::Metadata;
 
 const PROTOCOL: &[&str] = &["d402-objects", "d402-settlement", "d402-wire"];
+/// Reading an EVM chain; for whoever must look at money himself.
+const CHAINS: &[&str] = &["d402-evm"];
 const CORE: &[&str] = &["d402-core"];
 const CAPABILITIES: &[&str] = &["d402-capabilities"];
 const ADAPTERS: &[&str] = &[
@@ -21,19 +23,23 @@ const TABLE: &[(&str, &[&[&str]])] = &[
     ("d402-objects", &[]),
     ("d402-settlement", &[&["d402-objects"]]),
     ("d402-wire", &[&["d402-objects", "d402-settlement"]]),
+    ("d402-evm", &[PROTOCOL]),
     ("d402-capabilities", &[PROTOCOL]),
     ("d402-core", &[PROTOCOL]),
     ("d402-store", &[CORE, PROTOCOL]),
     ("d402-gateway", &[CORE, PROTOCOL]),
     ("d402-p2p", &[CORE, PROTOCOL]),
-    ("d402-rails", &[CORE, PROTOCOL]),
+    ("d402-rails", &[CORE, PROTOCOL, CHAINS]),
     ("d402-worker", &[CORE, PROTOCOL, CAPABILITIES]),
-    ("d402-node", &[ADAPTERS, CORE, PROTOCOL, CAPABILITIES]),
+    (
+        "d402-node",
+        &[ADAPTERS, CORE, PROTOCOL, CAPABILITIES, CHAINS],
+    ),
     // Its own trust domain: a router compromise must not be a bridge compromise.
-    ("d402-validator-bridge", &[PROTOCOL, CAPABILITIES]),
+    ("d402-validator-bridge", &[PROTOCOL, CAPABILITIES, CHAINS]),
     (
         "d402-tests",
-        &[PROGRAMS, ADAPTERS, CORE, PROTOCOL, CAPABILITIES],
+        &[PROGRAMS, ADAPTERS, CORE, PROTOCOL, CAPABILITIES, CHAINS],
     ),
     ("xtask", &[]),
 ];

@@ -221,8 +221,8 @@ impl Escrow {
         let digest = self
             .domain
             .settlement_digest(&self.state.site.terms_hash, settlement);
-        let signed = (settlement, digest);
-        let settled = settle_open(&self.state, &open, signed, approvals, unpayable, now)?;
+        let signed = (settlement, digest, approvals);
+        let settled = settle_open(&self.state, &open, signed, unpayable, now)?;
         Ok(settled)
     }
 

@@ -32,15 +32,15 @@ pub(super) fn settle(
         return Err(Refusal::TooLate { now, until });
     }
     let digest = settlement_digest(&state.site.domain, &state.site.terms_hash, settlement);
-    settle_open(state, open, (settlement, digest), approvals, unpayable, now)
+    let signed = (settlement, digest, approvals);
+    settle_open(state, open, signed, unpayable, now)
 }
 
 /// Everything of a settlement that no chain does differently; `digest` is what this chain's validators sign.
 pub(super) fn settle_open(
     state: &VaultState,
     open: &OpenVault,
-    (settlement, digest): (&Settlement, [u8; 32]),
-    approvals: &Approvals,
+    (settlement, digest, approvals): (&Settlement, [u8; 32], &Approvals),
     unpayable: &Unpayable,
     now: UnixSeconds,
 ) -> Result<(VaultState, Effects), Refusal> {

@@ -1,5 +1,7 @@
 //! Ways to pay: which networks can be offered, and the intent's payment entries.
 
+use std::ops::RangeInclusive;
+
 use d402_objects::{Address, Amount, Caip2, Hex32, Label, PaymentOption, Signed, ValidatorOffer};
 use d402_settlement::market::set_hash_of;
 
@@ -14,6 +16,9 @@ pub struct RailOffer {
     pub network: Caip2,
     /// The token.
     pub asset: Address,
+    /// Budgets it is offered for, base units, both ends included: below, the chain costs too much of it
+    /// (threat #61); above, a deposit takes longer to be sure than challenges live (threat #36).
+    pub budgets: RangeInclusive<Amount>,
 }
 
 /// Why a network is not offered.
@@ -25,6 +30,14 @@ pub enum NoPayment {
     /// The creator takes a commission and has no wallet there (threat #24).
     #[error("the creator has no wallet on this network")]
     NoCreatorWallet,
+    /// The budget is outside what this rail is offered for.
+    #[error("budgets on this network are from {least} to {most}")]
+    Budget {
+        /// Base units.
+        least: Amount,
+        /// Base units.
+        most: Amount,
+    },
     /// The validators ask more than half of the budget together.
     #[error("validators ask {fees} together, the budget must be twice that")]
     FeesTooHigh {
@@ -73,6 +86,11 @@ pub(super) fn payments(
         let Some(refund_to) = request.refund_to.get(&rail.network) else {
             continue;
         };
+        if !rail.budgets.contains(&budget) {
+            let (least, most) = (*rail.budgets.start(), *rail.budgets.end());
+            unusable.push((rail.network.clone(), NoPayment::Budget { least, most }));
+            continue;
+        }
         let fees = fees_on(rail, offers);
         if fees.get().saturating_mul(2) > budget.get() {
             unusable.push((rail.network.clone(), NoPayment::FeesTooHigh { fees }));

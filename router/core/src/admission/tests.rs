@@ -5,8 +5,8 @@
 )]
 
 use d402_objects::{
-    DeprecationRecord, Ed25519Id, Hex32, Manifest, NamespaceProof, Nonce16, Registration, Signed,
-    SigningKey, UnixMs, ValidatorOffer,
+    Amount, DeprecationRecord, Ed25519Id, Hex32, Manifest, NamespaceProof, Nonce16, Registration,
+    Signed, SigningKey, UnixMs, ValidatorOffer,
 };
 use d402_settlement::market::DossierParts;
 use d402_settlement::market::testkit::{Actors, Scene, TaskSpec, key, wallet};
@@ -40,6 +40,7 @@ fn rail() -> RailOffer {
         rail: payment.rail.clone(),
         network: payment.network.clone(),
         asset: payment.asset.clone(),
+        budgets: Amount::ZERO..=Amount::MAX,
     }
 }
 

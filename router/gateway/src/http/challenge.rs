@@ -19,10 +19,8 @@ use super::secrets::Secrets;
 pub(crate) const PAYMENT_REQUIRED: &str = "payment-required";
 /// Longest life of a challenge, ms.
 pub(crate) const MAX_LIFE_MS: u64 = 120_000;
-/// Most bytes of the header.
-const MAX_HEADER_BYTES: usize = 6 * 1024;
-/// What a client may take to pay, s.
-const MAX_TIMEOUT_S: u64 = 60;
+/// Most bytes of the header: stock clients read 16 KiB of headers in all.
+const MAX_HEADER_BYTES: usize = 12 * 1024;
 
 /// The request a challenge belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +46,12 @@ pub(crate) struct Stamp {
 /// How a payment entry is presented.
 #[derive(Clone, Debug)]
 pub(crate) struct Face<'a> {
-    /// Name of the asset, for people.
+    /// Name of the asset, for people and for EIP-712.
     pub(crate) asset_name: &'a str,
+    /// EIP-712 version of the asset; without both, stock clients cannot sign.
+    pub(crate) asset_version: Option<&'a str>,
+    /// What a client may take to pay, s (spec §3.1).
+    pub(crate) max_timeout_s: u64,
 }
 
 /// A payment entry of an admission, as canonical JSON without its challenge.
@@ -64,9 +66,13 @@ fn entry_text(admission: &Admission, index: usize, face: &Face<'_>) -> Option<(S
         payment.budget,
         quoted(payment.asset.as_str()),
     );
+    let version = face.asset_version.map_or_else(String::new, |version| {
+        format!(r#","version":{}"#, quoted(version))
+    });
     let tail = format!(
-        r#""intent":{intent_text},"paymentIndex":{index},"terms":"{terms}"}},"name":{},"paymentFlow":"upfront"}},"maxTimeoutSeconds":{MAX_TIMEOUT_S},"network":{},"payTo":{},"scheme":"exact"}}"#,
+        r#""intent":{intent_text},"paymentIndex":{index},"terms":"{terms}"}},"name":{},"paymentFlow":"upfront"{version}}},"maxTimeoutSeconds":{},"network":{},"payTo":{},"scheme":"exact"}}"#,
         quoted(face.asset_name),
+        face.max_timeout_s,
         quoted(payment.network.as_str()),
         quoted(pay_to.as_str()),
     );

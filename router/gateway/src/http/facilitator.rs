@@ -178,7 +178,7 @@ pub(super) async fn supported(State(state): State<HttpState>) -> Response {
                 "x402Version": 2,
                 "scheme": "exact",
                 "network": rail.offer.network,
-                "extra": {"paymentFlow": "upfront", "name": rail.asset.name},
+                "extra": {"paymentFlow": "upfront", "name": rail.asset.name, "version": rail.asset.version},
             })
         })
         .collect();

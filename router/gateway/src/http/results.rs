@@ -139,12 +139,18 @@ fn proof(
             source,
         })
     };
+    let codec = task.dossier().codec();
+    let payee = |row: &simchain::PaidRow| {
+        codec
+            .address_of(&d402_settlement::Key32(row.payee.as_bytes()))
+            .ok_or(ObjectError::Field { field: "payee" })
+    };
     let paid = settled
         .paid
         .iter()
         .map(|row| {
             Ok(PaidRow {
-                payee: address(row.payee.to_string())?,
+                payee: payee(row)?,
                 amount: row.amount,
                 kind: if row.credited {
                     PaidKind::Credit

@@ -1,11 +1,12 @@
 //! What every handler has at hand.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use d402_core::admission::{Policy, RailOffer};
-use d402_objects::{Address, Caip2};
+use d402_objects::{Address, Amount, Caip2};
 use d402_settlement::market::{SIMULATED_NETWORK, simulated_asset};
 
 use super::directory::DirectoryView;
@@ -21,8 +22,12 @@ pub struct Asset {
     pub address: Address,
     /// Its name, for people and for EIP-712.
     pub name: String,
+    /// EIP-712 version, where payments are signed that way.
+    pub version: Option<String>,
     /// Digits after the point.
     pub decimals: u8,
+    /// Budgets sold in it, base units.
+    pub budgets: RangeInclusive<Amount>,
 }
 
 /// What the HTTP side is told.
@@ -151,7 +156,9 @@ fn rail_of(name: &str, network: &str, assets: &BTreeMap<Caip2, Asset>) -> Option
         None if network.as_str() == SIMULATED_NETWORK => Asset {
             address: Address::new(simulated_asset().to_string()).ok()?,
             name: "Simulated USD".to_owned(),
+            version: None,
             decimals: 6,
+            budgets: Amount::ZERO..=Amount::MAX,
         },
         None => {
             tracing::warn!(%network, "no asset configured, rail is not offered");
@@ -162,6 +169,7 @@ fn rail_of(name: &str, network: &str, assets: &BTreeMap<Caip2, Asset>) -> Option
         rail: name.parse().ok()?,
         network,
         asset: asset.address.clone(),
+        budgets: asset.budgets.clone(),
     };
     Some(Rail { offer, asset })
 }

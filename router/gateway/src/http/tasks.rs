@@ -5,6 +5,8 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use d402_core::admission::{Draw, TaskRequest, admit};
 use d402_objects::{Cid, Hex32, Nonce16, Value, strict};
+use d402_settlement::market::chain_of;
+use d402_settlement::timing::ChainClass;
 use sha2::{Digest, Sha256};
 
 use super::challenge::{Bound, Face, Frame, sorted_query, write};
@@ -148,8 +150,11 @@ fn face<'a>(state: &'a HttpState, payment: &d402_objects::PaymentOption) -> Face
         .rails
         .iter()
         .find(|r| r.offer.network == payment.network && r.offer.rail == payment.rail);
+    let base = chain_of(&payment.network).is_some_and(|chain| chain.class == ChainClass::Base);
     Face {
         asset_name: rail.map_or("", |r| r.asset.name.as_str()),
+        asset_version: rail.and_then(|r| r.asset.version.as_deref()),
+        max_timeout_s: if base { 120 } else { 60 },
     }
 }
 

@@ -8,6 +8,7 @@ use d402_core::market::{LeaseSet, Slot, SlotState};
 use d402_core::ports::Settled;
 use d402_core::{Ending, Task};
 use d402_objects::{Cid, Value, Verdict};
+use d402_settlement::{Codec, Key32};
 use serde_json::json;
 
 use super::HttpState;
@@ -89,7 +90,7 @@ fn view(task: &Task) -> Value {
         "leases": task.lease_sets().iter().flat_map(leases).collect::<Vec<_>>(),
         "claims": claims(task),
         "round": task.round(),
-        "payouts": settled.map(payouts).unwrap_or_default(),
+        "payouts": settled.map(|settled| payouts(dossier.codec(), settled)).unwrap_or_default(),
         "refundUnits": refund,
         "transaction": transaction,
         "receiptCid": receipt_cid,
@@ -122,11 +123,11 @@ fn end(task: &Task) -> (Option<&Settled>, Option<String>, Option<&str>, Option<C
     }
 }
 
-fn payouts(settled: &Settled) -> Vec<Value> {
+fn payouts(codec: &Codec, settled: &Settled) -> Vec<Value> {
     settled
         .paid
         .iter()
-        .map(|row| json!({"payee": row.payee, "units": row.amount, "role": row.kind, "credited": row.credited}))
+        .map(|row| json!({"payee": codec.address_of(&Key32(row.payee.as_bytes())), "units": row.amount, "role": row.kind, "credited": row.credited}))
         .collect()
 }
 

@@ -159,6 +159,15 @@ impl Challenge {
         Ok(())
     }
 
+    /// Seconds the gateway gives a payment.
+    #[must_use]
+    pub fn max_timeout_s(&self) -> u64 {
+        self.accepted
+            .get("maxTimeoutSeconds")
+            .and_then(Value::as_u64)
+            .unwrap_or(60)
+    }
+
     /// The `accepts` entry, to be echoed whole.
     #[must_use]
     pub fn accepted(&self) -> &Value {

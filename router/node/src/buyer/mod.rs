@@ -7,9 +7,11 @@
 mod challenge;
 mod client;
 mod purchase;
+mod wallet;
 mod wishes;
 
 pub use challenge::{Challenge, ChallengeError};
 pub use client::{BuyError, GatewayClient};
 pub use purchase::{Purchase, Receipt, Stage, buy};
+pub use wallet::Wallet;
 pub use wishes::{Refusal, Wishes};

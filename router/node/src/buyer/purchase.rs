@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use d402_objects::{Cid, Hex32};
-use d402_rails::simulated::{BuyerAccount, PaymentOrder};
+use d402_objects::Cid;
 use d402_settlement::market::{Bundle, Proof};
 use serde_json::{Value, json};
 
-use super::{BuyError, Challenge, GatewayClient, Wishes};
+use super::{BuyError, Challenge, GatewayClient, Wallet, Wishes};
 
-/// A payment is good for this long, s (x402 `maxTimeoutSeconds` of the rail).
-const PAYMENT_WINDOW_S: u64 = 60;
 /// Pause between two looks at a pending task.
 const POLL: Duration = Duration::from_millis(200);
 /// How often the same paid request is sent again when its answer is lost.
@@ -24,7 +21,7 @@ pub struct Purchase<'a> {
     /// The gateway.
     pub gateway: &'a GatewayClient,
     /// Who pays.
-    pub account: &'a BuyerAccount,
+    pub wallet: &'a Wallet,
     /// What is wanted.
     pub wishes: &'a Wishes,
     /// Access token whose hash is in the wishes.
@@ -114,32 +111,11 @@ fn sign(
     challenge: &Challenge,
     client_id: &str,
 ) -> Result<Value, BuyError> {
-    let mut nonce = [0u8; 32];
-    getrandom::fill(&mut nonce).map_err(|_| BuyError::Malformed("randomness"))?;
-    let asset: Hex32 = challenge
-        .payment()
-        .asset
-        .as_str()
-        .parse()
-        .map_err(|_| BuyError::Malformed("asset"))?;
-    let units = u64::try_from(challenge.payment().budget.get())
-        .map_err(|_| BuyError::Malformed("amount"))?;
-    let valid_before = purchase
-        .now_ms
-        .checked_div(1_000)
-        .unwrap_or(0)
-        .saturating_add(PAYMENT_WINDOW_S);
-    let payment = purchase.account.pay(&PaymentOrder {
-        pay_to: Hex32::from_bytes(*challenge.quote().pay_to.as_bytes()),
-        asset,
-        units,
-        nonce: Hex32::from_bytes(nonce),
-        valid_before: i64::try_from(valid_before).unwrap_or(i64::MAX),
-    });
+    let payload = purchase.wallet.pay(challenge, purchase.now_ms)?;
     Ok(json!({
         "x402Version": 2,
         "accepted": challenge.accepted(),
-        "payload": { "payment": payment },
+        "payload": payload,
         "extensions": { "payment-identifier": { "paymentId": client_id } },
     }))
 }

@@ -23,8 +23,8 @@ pub struct Wishes {
     pub budget: Option<Amount>,
     /// Time for the work, ms.
     pub deadline_ms: Option<u64>,
-    /// Where the rest goes.
-    pub refund_to: Hex32,
+    /// Where the rest goes, as the network spells it.
+    pub refund_to: String,
     /// CAIP-2 network to pay on.
     pub network: String,
     /// Validators the buyer trusts; empty = the gateway's choice.
@@ -112,7 +112,7 @@ impl Wishes {
         let mut body = json!({
             "capabilityId": self.capability_id,
             "input": self.input,
-            "refundTo": { self.network.clone(): self.refund_to.to_string() },
+            "refundTo": { self.network.clone(): self.refund_to },
             "accessHash": self.access_hash.to_string(),
             "onSilence": self.on_silence,
         });
@@ -181,8 +181,7 @@ impl Wishes {
                 max: self.max_budget,
             });
         }
-        let home = self.refund_to.to_string();
-        if payment.refund_to.as_str() != home {
+        if payment.refund_to.as_str() != self.refund_to {
             return Err(Refusal::RefundTo {
                 got: payment.refund_to.to_string(),
             });

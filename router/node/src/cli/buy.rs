@@ -7,15 +7,14 @@ use std::time::Duration;
 use clap::Args;
 use d402_core::ports::Clock as _;
 use d402_objects::{Amount, Ed25519Id, Hex32, Mode, OnSilence};
-use d402_rails::simulated::BuyerAccount;
 use owo_colors::OwoColorize as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::wallet::WalletArgs;
 use super::{Failure, Output};
-use crate::buyer::{GatewayClient, Purchase, Receipt, Stage, Wishes, buy};
+use crate::buyer::{GatewayClient, Purchase, Receipt, Stage, Wallet, Wishes, buy};
 use crate::clock::SystemClock;
-use crate::keys;
 
 /// Checks terms and address before it pays, and the bundle after.
 #[derive(Args)]
@@ -31,9 +30,8 @@ pub(super) struct BuyArgs {
     /// Gateway origin.
     #[arg(long, env = "D402_GATEWAY", default_value = "http://127.0.0.1:7401")]
     gateway: String,
-    /// Buyer's key file.
-    #[arg(long, env = "D402_KEY", default_value = ".d402/buyer.key")]
-    key: PathBuf,
+    #[command(flatten)]
+    wallet: WalletArgs,
     /// `single`, `race` or `quorum`.
     #[arg(long, value_parser = mode)]
     mode: Option<Mode>,
@@ -69,9 +67,9 @@ pub(super) struct BuyArgs {
     max_commission_bps: u16,
     /// Account the rest returns to; the key's own otherwise.
     #[arg(long)]
-    refund_to: Option<Hex32>,
+    refund_to: Option<String>,
     /// Rail to pay on.
-    #[arg(long, default_value = "simulated", value_parser = ["simulated"])]
+    #[arg(long, default_value = "simulated", value_parser = ["simulated", "base-escrow"])]
     rail: String,
     /// Folder for payment and bundle.
     #[arg(long, default_value = ".d402/purchases")]
@@ -87,13 +85,13 @@ fn mode(text: &str) -> Result<Mode, String> {
 }
 
 pub(super) async fn run(args: BuyArgs, output: Output) -> Result<ExitCode, Failure> {
-    let account = BuyerAccount::new(keys::load_or_create(&args.key)?);
+    let wallet = args.wallet.open(&args.rail)?;
     let token = random_token()?;
-    let wishes = wishes(&args, account.address(), &token)?;
+    let wishes = wishes(&args, &wallet, &token)?;
     let gateway = GatewayClient::new(&args.gateway)?;
     let purchase = Purchase {
         gateway: &gateway,
-        account: &account,
+        wallet: &wallet,
         wishes: &wishes,
         token: &token,
         keep: &args.keep,
@@ -111,7 +109,7 @@ pub(super) async fn run(args: BuyArgs, output: Output) -> Result<ExitCode, Failu
     })
 }
 
-fn wishes(args: &BuyArgs, account: Hex32, token: &str) -> Result<Wishes, Failure> {
+fn wishes(args: &BuyArgs, wallet: &Wallet, token: &str) -> Result<Wishes, Failure> {
     let input = match (&args.input, &args.url) {
         (Some(text), _) => d402_objects::strict::parse_value(text.as_bytes(), 1024 * 1024)?,
         (None, Some(url)) => json!({ "url": url }),
@@ -126,8 +124,8 @@ fn wishes(args: &BuyArgs, account: Hex32, token: &str) -> Result<Wishes, Failure
         max_budget: args.max_budget,
         budget: args.budget,
         deadline_ms: args.deadline_ms,
-        refund_to: args.refund_to.unwrap_or(account),
-        network: d402_wire::simchain::NETWORK.to_owned(),
+        refund_to: args.refund_to.clone().unwrap_or_else(|| wallet.account()),
+        network: wallet.network().to_owned(),
         validators: args.validator.clone(),
         min_set: (args.min_validators, args.min_threshold),
         max_gateway_fee_bps: args.max_gateway_fee_bps,
@@ -158,7 +156,9 @@ fn show(output: Output, stage: &Stage<'_>, phase: &mut String) {
         Stage::Offered(challenge) => {
             output.heading("402: an offer that adds up");
             output.field("budget", challenge.payment().budget);
-            output.field("pay to", challenge.quote().pay_to);
+            if let Some(pay_to) = challenge.quote().pay_to_address() {
+                output.field("pay to", pay_to);
+            }
             output.field(
                 "validators",
                 format!("{} of {}", challenge.set().m(), challenge.set().n()),

@@ -8,6 +8,7 @@ mod node;
 mod output;
 mod task;
 mod verify;
+mod wallet;
 
 use std::process::ExitCode;
 

@@ -1,25 +1,19 @@
-//! The demo's processes: started, waited for, and ended.
+//! The demo's market: who takes part, at which price, and how all of them are started.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use d402_objects::{Amount, Bps, Commission, Ed25519Id, Hex32, SigningKey};
-use d402_rails::simulated::{BuyerAccount, SimClient};
-use d402_wire::simchain::{NETWORK, Rpc};
+use d402_objects::{Bps, Commission, Ed25519Id, SigningKey};
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
 
+use super::money::Money;
 use super::pages::Pages;
+use super::processes::{Processes, START, free_port};
+use crate::buyer::Wallet;
 use crate::cli::{Failure, Output};
 use crate::config::{NodeConfig, Role};
 use crate::keys;
 
-/// How long a node may take to come up.
-const START: Duration = Duration::from_secs(40);
-/// How long a node may take to leave.
-const LEAVE: Duration = Duration::from_secs(5);
 /// Units given to the buyer: ten dollars.
 const PURSE: u64 = 10_000_000;
 /// Creator's share of worker pay.
@@ -32,26 +26,28 @@ pub(super) struct Actor {
     /// What people call it.
     pub(super) label: &'static str,
     /// Where it is paid.
-    pub(super) payee: Hex32,
+    pub(super) payee: String,
     /// Whether it is told to lie.
     pub(super) lies: bool,
 }
 
 /// A running market.
 pub(super) struct Market {
-    children: Vec<(String, Child)>,
+    processes: Processes,
     /// Workers, cheapest first.
     pub(super) workers: Vec<Actor>,
     /// Validators.
     pub(super) validators: Vec<Actor>,
     /// Creator's payout account.
-    pub(super) creator: Hex32,
+    pub(super) creator: String,
     /// Gateway's fee account.
-    pub(super) gateway_payee: Hex32,
+    pub(super) gateway_payee: String,
     /// Gateway origin.
     pub(super) gateway: String,
     /// Who buys.
-    pub(super) buyer: BuyerAccount,
+    pub(super) buyer: Wallet,
+    /// What is paid with.
+    pub(super) money: Money,
     /// Where bundles are kept.
     pub(super) bundles: PathBuf,
 }
@@ -93,121 +89,127 @@ const VALIDATORS: [(&str, &str); 4] = [
     ("validator-liar", "inverts-verdicts"),
 ];
 
-/// A payout account that nobody needs a key for in the demo.
-fn account(label: &str) -> Hex32 {
-    use sha2::{Digest as _, Sha256};
-    let seed: [u8; 32] = Sha256::digest(format!("d402 demo account of {label}")).into();
-    BuyerAccount::from_seed(&seed).address()
-}
-
 impl Market {
     /// Starts everything and waits until the gateway can sell.
     pub(super) async fn start(
         state: &Path,
         pages: &Pages,
         url: Option<&str>,
-        output: Output,
+        (rail, output): (&str, Output),
     ) -> Result<Self, Failure> {
         let mut hosts = vec![pages.host()];
         hosts.extend(url.and_then(host_of));
-        let mut market = Self::plan(state)?;
-        let rpc = market.start_simchain(state, output).await?;
+        let mut processes = Processes::default();
+        let money = if rail == "simulated" {
+            let rpc = start_simchain(&mut processes, state, output).await?;
+            Money::Simulated { rpc }
+        } else {
+            Money::base().await?
+        };
+        let mut market = Self::plan(state, money, processes).await?;
         let import = market.sign_capabilities(state)?;
         let bootstrap = market.start_bootstrap(state, &import, output).await?;
-        let base = |label: &str| {
+        let base = |market: &Self, label: &str| {
             let mut config = NodeConfig::at(state.join(label));
             config.bootstrap = vec![bootstrap.clone()];
-            config.simulated_rpc = Some(rpc.clone());
+            market.money.tell_node(&mut config);
             config
         };
         let mut waiting = Vec::new();
         for (label, misbehaviour) in VALIDATORS {
-            let mut config = base(label);
-            config.roles = vec![Role::Validator];
-            config.validator.payout = Some(account(label).to_string());
-            config.validator.fee = Some(VALIDATOR_FEE.to_owned());
-            config.validator.misbehaviour = Some(misbehaviour.to_owned());
-            config.validator.allow_hosts.clone_from(&hosts);
-            waiting.push((label, market.spawn(label, config)?));
+            let config = market.validator(base(&market, label), label, misbehaviour, &hosts)?;
+            waiting.push((label, market.processes.spawn(label, config)?));
         }
         for plan in WORKERS {
-            let mut config = base(plan.label);
-            config.roles = vec![Role::Worker];
-            let sold = d402_capabilities::capabilities().iter();
-            config.worker.prices = sold
-                .map(|c| {
-                    (
-                        c.manifest().capability_id().to_owned(),
-                        plan.price.to_owned(),
-                    )
-                })
-                .collect();
-            config.worker.payouts = [(NETWORK.to_owned(), account(plan.label).to_string())].into();
-            config.worker.allow_hosts.clone_from(&hosts);
-            config.worker.behaviour = Some(plan.behaviour.to_owned());
-            waiting.push((plan.label, market.spawn(plan.label, config)?));
+            let config = market.worker(base(&market, plan.label), &plan, &hosts)?;
+            waiting.push((plan.label, market.processes.spawn(plan.label, config)?));
         }
-        let mut config = base("gateway");
+        let mut config = base(&market, "gateway");
         config.roles = vec![Role::Gateway];
         config.gateway.http = Some(([127, 0, 0, 1], free_port()?).into());
         config.gateway.policy = market.policy()?;
-        waiting.push(("gateway", market.spawn("gateway", config)?));
-        for (label, ready_file) in waiting {
-            let ready = market.wait_ready(label, &ready_file).await?;
-            output.field(
-                label,
-                ready
-                    .get("nodeId")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default(),
-            );
-            if let Some(http) = ready.get("http").and_then(Value::as_str) {
-                http.clone_into(&mut market.gateway);
-            }
-        }
-        market.fill_purse(&rpc).await?;
+        market.money.tell_gateway(&mut config).await?;
+        waiting.push(("gateway", market.processes.spawn("gateway", config)?));
+        market.wait_for(waiting, output).await?;
         market.wait_until_it_sells().await?;
         Ok(market)
     }
 
-    fn plan(state: &Path) -> Result<Self, Failure> {
-        let actor = |label: &'static str, lies| Actor {
-            label,
-            payee: account(label),
-            lies,
+    async fn plan(state: &Path, money: Money, processes: Processes) -> Result<Self, Failure> {
+        let actor = |label: &'static str, lies| -> Result<Actor, Failure> {
+            Ok(Actor {
+                label,
+                payee: money.account(label)?,
+                lies,
+            })
         };
+        let workers = WORKERS.iter().map(|w| actor(w.label, w.behaviour == "lie"));
+        let validators = VALIDATORS
+            .iter()
+            .map(|(label, m)| actor(label, *m != "none"));
         Ok(Self {
-            children: Vec::new(),
-            workers: WORKERS
-                .iter()
-                .map(|w| actor(w.label, w.behaviour == "lie"))
-                .collect(),
-            validators: VALIDATORS
-                .iter()
-                .map(|(label, m)| actor(label, *m != "none"))
-                .collect(),
-            creator: account("creator"),
-            gateway_payee: account("gateway"),
+            workers: workers.collect::<Result<_, _>>()?,
+            validators: validators.collect::<Result<_, _>>()?,
+            creator: money.account("creator")?,
+            gateway_payee: money.account("gateway")?,
             gateway: String::new(),
-            buyer: BuyerAccount::new(keys::load_or_create(&state.join("buyer.key"))?),
+            buyer: money.buyer(state, PURSE).await?,
             bundles: state.join("bundles"),
+            processes,
+            money,
         })
     }
 
-    async fn start_simchain(&mut self, state: &Path, output: Output) -> Result<String, Failure> {
-        let mut config = NodeConfig::at(state.join("simchain"));
-        config.roles = vec![Role::Simchain];
-        config.simchain.listen = Some(([127, 0, 0, 1], free_port()?).into());
-        config.simchain.faucet = true;
-        let ready_file = self.spawn("simchain", config)?;
-        let ready = self.wait_ready("simchain", &ready_file).await?;
-        let rpc = ready
-            .get("simulatedRpc")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        output.field("simchain", &rpc);
-        Ok(rpc)
+    fn validator(
+        &self,
+        mut config: NodeConfig,
+        label: &str,
+        misbehaviour: &str,
+        hosts: &[String],
+    ) -> Result<NodeConfig, Failure> {
+        config.roles = vec![Role::Validator];
+        config.validator.misbehaviour = Some(misbehaviour.to_owned());
+        config.validator.allow_hosts = hosts.to_vec();
+        self.money
+            .tell_validator(&mut config, label, VALIDATOR_FEE)?;
+        Ok(config)
+    }
+
+    fn worker(
+        &self,
+        mut config: NodeConfig,
+        plan: &WorkerPlan,
+        hosts: &[String],
+    ) -> Result<NodeConfig, Failure> {
+        config.roles = vec![Role::Worker];
+        let sold = d402_capabilities::capabilities().iter();
+        config.worker.prices = sold
+            .map(|c| {
+                let capability = c.manifest().capability_id().to_owned();
+                (capability, plan.price.to_owned())
+            })
+            .collect();
+        let payout = self.money.account(plan.label)?;
+        config.worker.payouts = [(self.money.network().to_owned(), payout)].into();
+        config.worker.allow_hosts = hosts.to_vec();
+        config.worker.behaviour = Some(plan.behaviour.to_owned());
+        Ok(config)
+    }
+
+    async fn wait_for(
+        &mut self,
+        waiting: Vec<(&str, PathBuf)>,
+        output: Output,
+    ) -> Result<(), Failure> {
+        for (label, ready_file) in waiting {
+            let ready = self.processes.wait_ready(label, &ready_file).await?;
+            let node = ready.get("nodeId").and_then(Value::as_str);
+            output.field(label, node.unwrap_or_default());
+            if let Some(http) = ready.get("http").and_then(Value::as_str) {
+                http.clone_into(&mut self.gateway);
+            }
+        }
+        Ok(())
     }
 
     async fn start_bootstrap(
@@ -219,8 +221,8 @@ impl Market {
         let mut config = NodeConfig::at(state.join("bootstrap"));
         config.roles = vec![Role::Bootstrap];
         config.import = vec![import.to_owned()];
-        let ready_file = self.spawn("bootstrap", config)?;
-        let ready = self.wait_ready("bootstrap", &ready_file).await?;
+        let ready_file = self.processes.spawn("bootstrap", config)?;
+        let ready = self.processes.wait_ready("bootstrap", &ready_file).await?;
         let address = ready
             .pointer("/addresses/0")
             .and_then(Value::as_str)
@@ -241,7 +243,7 @@ impl Market {
             )?;
             let commission = Commission {
                 bps: Bps::new(COMMISSION_BPS)?,
-                wallets: [(NETWORK.parse()?, self.creator.to_string().parse()?)].into(),
+                wallets: [(self.money.network().parse()?, self.creator.parse()?)].into(),
             };
             let (manifest, registration) =
                 crate::cli::register(&key, manifest, "d402.demo".parse()?, commission, now_ms)?;
@@ -256,68 +258,10 @@ impl Market {
     fn policy(&self) -> Result<d402_gateway::http::Policy, Failure> {
         Ok(serde_json::from_value(json!({
             "gateway-fee-bps": 200,
-            "gateway-fee-payees": { NETWORK: self.gateway_payee.to_string() },
+            "gateway-fee-payees": { self.money.network(): self.gateway_payee },
             "validator-set-size": 4,
             "validator-threshold": 3,
         }))?)
-    }
-
-    /// Starts a node as a process of its own; its log is a file beside its state.
-    fn spawn(&mut self, label: &str, mut config: NodeConfig) -> Result<PathBuf, Failure> {
-        std::fs::create_dir_all(&config.state_dir)?;
-        let ready_file = config.state_dir.join("ready.json");
-        config.ready_file = Some(ready_file.clone());
-        let path = config.state_dir.join("node.toml");
-        std::fs::write(&path, toml::to_string(&config)?)?;
-        let log = std::fs::File::create(config.state_dir.join("node.log"))?;
-        let child = Command::new(std::env::current_exe()?)
-            .args(["--json", "node", "--config"])
-            .arg(&path)
-            .env(
-                "RUST_LOG",
-                std::env::var("D402_DEMO_LOG").unwrap_or_else(|_| "info,libp2p=warn".to_owned()),
-            )
-            .stdin(Stdio::null())
-            .stdout(Stdio::from(log.try_clone()?))
-            .stderr(Stdio::from(log))
-            .kill_on_drop(true)
-            .spawn()?;
-        self.children.push((label.to_owned(), child));
-        Ok(ready_file)
-    }
-
-    async fn wait_ready(&mut self, label: &str, file: &Path) -> Result<Value, Failure> {
-        let waiting = async {
-            loop {
-                if let Ok(bytes) = std::fs::read(file) {
-                    return serde_json::from_slice::<Value>(&bytes).map_err(Failure::from);
-                }
-                if let Some((_, child)) = self.children.iter_mut().find(|(l, _)| l == label)
-                    && let Some(status) = child.try_wait()?
-                {
-                    let log = file.with_file_name("node.log");
-                    return Err(format!(
-                        "{label} ended at its start ({status}); see {}",
-                        log.display()
-                    )
-                    .into());
-                }
-                tokio::time::sleep(Duration::from_millis(30)).await;
-            }
-        };
-        tokio::time::timeout(START, waiting)
-            .await
-            .map_err(|_| format!("{label} did not come up in time"))?
-    }
-
-    async fn fill_purse(&self, rpc: &str) -> Result<(), Failure> {
-        let mint = Rpc::Mint {
-            to: self.buyer.address(),
-            asset: d402_settlement::market::simulated_asset(),
-            amount: Amount::from(PURSE),
-        };
-        SimClient::new(rpc)?.execute(&mint).await?;
-        Ok(())
     }
 
     /// The gateway knows all capabilities and enough validators.
@@ -348,40 +292,47 @@ impl Market {
         known.map_err(|_| "the gateway did not learn of capabilities and validators in time".into())
     }
 
+    /// Everybody whose money the demo moves: the buyer first.
+    pub(super) fn accounts(&self) -> Vec<(String, String)> {
+        let mut accounts = vec![("buyer".to_owned(), self.buyer.account())];
+        for actor in self.workers.iter().chain(&self.validators) {
+            accounts.push((actor.label.to_owned(), actor.payee.clone()));
+        }
+        accounts.push(("creator".to_owned(), self.creator.clone()));
+        accounts.push(("gateway".to_owned(), self.gateway_payee.clone()));
+        accounts
+    }
+
     /// Asks every process to leave, and ends those that do not.
     pub(super) async fn stop(&mut self) {
-        for (_, child) in &self.children {
-            if let Some(id) = child.id() {
-                // `kill` of the system: SIGTERM needs no unsafe code this way.
-                let _asked = Command::new("kill")
-                    .arg("-TERM")
-                    .arg(id.to_string())
-                    .status()
-                    .await;
-            }
-        }
-        for (label, child) in &mut self.children {
-            if tokio::time::timeout(LEAVE, child.wait()).await.is_err() {
-                tracing::warn!(label, "did not leave, ending it");
-                let _ended = child.kill().await;
-            }
-        }
+        self.processes.stop().await;
     }
 
     /// Who owns a payout account.
     pub(super) fn name_of(&self, payee: &str) -> String {
         let known = self
-            .workers
-            .iter()
-            .chain(&self.validators)
-            .find(|a| a.payee.to_string() == payee);
-        match known {
-            Some(actor) => actor.label.to_owned(),
-            None if payee == self.creator.to_string() => "creator".to_owned(),
-            None if payee == self.gateway_payee.to_string() => "gateway".to_owned(),
-            None => payee.chars().take(12).collect(),
-        }
+            .accounts()
+            .into_iter()
+            .find(|(_, account)| account == payee);
+        known.map_or_else(|| payee.chars().take(12).collect(), |(name, _)| name)
     }
+}
+
+async fn start_simchain(
+    processes: &mut Processes,
+    state: &Path,
+    output: Output,
+) -> Result<String, Failure> {
+    let mut config = NodeConfig::at(state.join("simchain"));
+    config.roles = vec![Role::Simchain];
+    config.simchain.listen = Some(([127, 0, 0, 1], free_port()?).into());
+    config.simchain.faucet = true;
+    let ready_file = processes.spawn("simchain", config)?;
+    let ready = processes.wait_ready("simchain", &ready_file).await?;
+    let rpc = ready.get("simulatedRpc").and_then(Value::as_str);
+    let rpc = rpc.unwrap_or_default().to_owned();
+    output.field("simchain", &rpc);
+    Ok(rpc)
 }
 
 /// `host:port` of a URL, for the allow list of this run.
@@ -389,9 +340,4 @@ fn host_of(url: &str) -> Option<String> {
     let rest = url.split_once("://")?.1;
     let authority = rest.split(['/', '?', '#']).next()?;
     Some(authority.to_owned()).filter(|a| !a.is_empty())
-}
-
-/// A port nobody listens on right now.
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

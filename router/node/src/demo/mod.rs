@@ -1,8 +1,10 @@
 //! `d402 demo`: a whole market on this machine, as separate processes, and a buyer who buys from it.
 
 mod market;
+mod money;
 mod narrator;
 mod pages;
+mod processes;
 mod report;
 mod shop;
 
@@ -24,7 +26,7 @@ pub struct DemoArgs {
     #[arg(long)]
     url: Option<String>,
     /// Rail to pay on.
-    #[arg(long, default_value = "simulated", value_parser = ["simulated"])]
+    #[arg(long, default_value = "simulated", value_parser = ["simulated", "base-escrow"])]
     rail: String,
     /// Folder for node states, logs and bundles; a fresh one under `.cache/demo` otherwise.
     #[arg(long)]
@@ -44,7 +46,10 @@ pub async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, Failure> {
     let state = std::fs::canonicalize(state)?;
     let pages = pages::serve().await?;
     output.heading("Starting the market");
-    let mut market = market::Market::start(&state, &pages, args.url.as_deref(), output).await?;
+    let told = (args.rail.as_str(), output);
+    let mut market = market::Market::start(&state, &pages, args.url.as_deref(), told).await?;
+    let accounts = market.accounts();
+    let before = market.money.balances(&accounts).await?;
     let outcome = shop::go_shopping(&market, &pages, args.url.as_deref(), output).await;
     market.stop().await;
     let sold = match outcome {
@@ -54,7 +59,9 @@ pub async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, Failure> {
             return Err(error);
         }
     };
-    report::print(&sold, &market, &args.rail, output);
+    let after = market.money.balances(&accounts).await?;
+    let books = report::Books::of(&accounts, before, after, &sold)?;
+    report::print(&sold, &market, (&args.rail, &books), output);
     Ok(if sold.iter().all(report::Sold::is_as_expected) {
         ExitCode::SUCCESS
     } else {

@@ -113,8 +113,66 @@ impl Sold {
     }
 }
 
+/// Balances of everybody before and after, where the chain has books to look into.
+#[derive(Debug, Serialize)]
+pub(super) struct Books(Vec<Balance>);
+
+#[derive(Debug, Serialize)]
+struct Balance {
+    name: String,
+    before: String,
+    after: String,
+}
+
+impl Books {
+    /// Compares what moved with what the tasks say moved.
+    pub(super) fn of(
+        accounts: &[(String, String)],
+        before: Vec<(String, u128)>,
+        after: Vec<(String, u128)>,
+        sold: &[Sold],
+    ) -> Result<Self, Failure> {
+        let mut balances = Vec::with_capacity(before.len());
+        for ((name, had), (_, has)) in before.into_iter().zip(after) {
+            let account = accounts.iter().find(|(n, _)| *n == name);
+            let account = account.map(|(_, account)| account.as_str());
+            let (paid, got) = moved(&name, account.unwrap_or_default(), sold)?;
+            let expected = had.checked_add(got).and_then(|sum| sum.checked_sub(paid));
+            if expected != Some(has) {
+                return Err(
+                    format!("{name} had {had}, paid {paid}, got {got} and has {has}").into(),
+                );
+            }
+            balances.push(Balance {
+                name,
+                before: had.to_string(),
+                after: has.to_string(),
+            });
+        }
+        Ok(Self(balances))
+    }
+}
+
+/// What an account paid and got, as the tasks tell it.
+fn moved(name: &str, account: &str, sold: &[Sold]) -> Result<(u128, u128), Failure> {
+    let (mut paid, mut got) = (0_u128, 0_u128);
+    let add = |sum: u128, text: &str| -> Result<u128, Failure> {
+        Ok(sum.checked_add(text.parse()?).ok_or("sum overflows")?)
+    };
+    for task in sold {
+        if name == "buyer" {
+            paid = add(paid, &task.budget_units)?;
+            got = add(got, &task.refund_units)?;
+        }
+        for payout in task.payouts.iter().filter(|p| p.payee == account) {
+            got = add(got, &payout.units)?;
+        }
+    }
+    Ok((paid, got))
+}
+
 /// Table for people, one line of JSON for programs.
-pub(super) fn print(sold: &[Sold], market: &Market, rail: &str, output: Output) {
+pub(super) fn print(sold: &[Sold], market: &Market, (rail, books): (&str, &Books), output: Output) {
     output.heading("Who was paid");
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
@@ -139,13 +197,24 @@ pub(super) fn print(sold: &[Sold], market: &Market, rail: &str, output: Output) 
         actors
             .iter()
             .filter(|a| a.lies)
-            .map(|a| a.payee.to_string())
+            .map(|a| a.payee.clone())
             .collect()
     };
+    if !books.0.is_empty() {
+        output.heading("Balances on the chain, before and after");
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(["account", "before", "after"]);
+        for balance in &books.0 {
+            table.add_row([&balance.name, &balance.before, &balance.after]);
+        }
+        output.line(table);
+    }
     output.line(format!("bundles: {}", market.bundles.display()));
     output.document(&json!({
         "rail": rail,
         "tasks": sold,
+        "balances": books,
         "dishonest": { "workers": lies(&market.workers), "validators": lies(&market.validators) },
     }));
 }

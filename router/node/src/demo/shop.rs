@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use d402_core::ports::Clock as _;
 use d402_objects::{Amount, Mode, OnSilence};
-use d402_wire::simchain::NETWORK;
 use serde_json::{Value, json};
 
 use super::market::Market;
@@ -152,8 +151,8 @@ async fn buy_one(market: &Market, item: &Item, output: Output) -> Result<Sold, F
         max_budget: budget,
         budget: Some(budget),
         deadline_ms: Some(DEADLINE_MS),
-        refund_to: market.buyer.address(),
-        network: NETWORK.to_owned(),
+        refund_to: market.buyer.account(),
+        network: market.money.network().to_owned(),
         validators: Vec::new(),
         min_set: (4, 3),
         max_gateway_fee_bps: 500,
@@ -164,7 +163,7 @@ async fn buy_one(market: &Market, item: &Item, output: Output) -> Result<Sold, F
     let started_ms = SystemClock.now_ms();
     let purchase = Purchase {
         gateway: &gateway,
-        account: &market.buyer,
+        wallet: &market.buyer,
         wishes: &wishes,
         token: &token,
         keep: &market.bundles,

@@ -1,20 +1,23 @@
 //! The gateway role: engine and HTTP.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use d402_core::ports::Rail;
-use d402_gateway::http::{HttpConfig, HttpState, router};
+use d402_gateway::http::{Asset, HttpConfig, HttpState, router};
 use d402_gateway::{Engine, EngineConfig, Ports};
+use d402_objects::Caip2;
 
 use super::start::{Context, NodeError, port};
+use crate::config::setting;
 use crate::keys;
 
 /// Starts the engine and its HTTP server; the engine and the origin it is reached at.
 pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), NodeError> {
     let key = keys::load_or_create(&context.config.state_dir.join("keys/gateway.key"))?;
     let secret = keys::load_or_create(&context.config.state_dir.join("keys/challenge.key"))?;
-    let rail: Arc<dyn Rail> = context.rail("gateway")?;
+    let (rails, assets) = rails(context).await?;
     let config = EngineConfig {
         key,
         instance: context.market.network().local_peer().to_string(),
@@ -23,7 +26,7 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
         store: context.store.tasks(),
         blobs: context.store.blobs(),
         directory: Arc::clone(context.directory.store()),
-        rails: vec![rail],
+        rails,
         network: port(&context.market),
         clock: Arc::clone(&context.clock),
     };
@@ -44,7 +47,8 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
     let url = section
         .public_url
         .unwrap_or_else(|| format!("http://{bound}"));
-    let http = HttpConfig::new(section.policy, secret.to_bytes(), url.clone());
+    let mut http = HttpConfig::new(section.policy, secret.to_bytes(), url.clone());
+    http.assets = assets;
     let app = router(HttpState::new(engine.clone(), http));
     let stop = context.stop.clone();
     context.tasks.spawn(async move {
@@ -58,4 +62,22 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
             })
     });
     Ok((engine, url))
+}
+
+/// The simulated rail where it is configured, and every chain of the configuration.
+async fn rails(
+    context: &mut Context,
+) -> Result<(Vec<Arc<dyn Rail>>, BTreeMap<Caip2, Asset>), NodeError> {
+    let mut rails: Vec<Arc<dyn Rail>> = Vec::new();
+    let mut assets = BTreeMap::new();
+    let sections = context.config.gateway.rails.clone();
+    if context.rail.is_some() || sections.is_empty() {
+        rails.push(context.rail("gateway")?);
+    }
+    for section in &sections {
+        let (rail, asset) = super::base::open(context, section).await?;
+        assets.insert(setting("gateway.rail.network", &section.network)?, asset);
+        rails.push(rail);
+    }
+    Ok((rails, assets))
 }

@@ -1,5 +1,6 @@
 //! Starting the roles of a node.
 
+mod base;
 mod gateway;
 mod start;
 mod validator;

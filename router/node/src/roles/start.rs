@@ -50,6 +50,15 @@ pub enum NodeError {
     /// Simulated chain.
     #[error("simulated chain")]
     Simchain(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A chain of the gateway.
+    #[error("{what}")]
+    Base {
+        /// What was being opened.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Sockets, files, child processes.
     #[error("{what}")]
     Io {

@@ -255,6 +255,8 @@ fn rails(context: &Context) -> Result<toml::Value, NodeError> {
         rails.push(ValidatorRail {
             network: SIMULATED_NETWORK.to_owned(),
             rpc: rpc.ok_or(missing("simulated-rpc"))?,
+            second_rpc: None,
+            development: false,
             payout: section.payout.clone().ok_or(missing("validator.payout"))?,
             fee: section.fee.clone().ok_or(missing("validator.fee"))?,
             asset: None,

@@ -50,7 +50,8 @@ pub enum DevnetError {
 /// How the chain runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DevnetOptions {
-    /// Seconds between blocks; a block per transaction when absent.
+    /// A block at least this often, seconds, so that the chain's clock goes on; else a block per transaction
+    /// alone.
     pub block_time: Option<u64>,
 }
 
@@ -93,7 +94,8 @@ impl Devnet {
             .stderr(Stdio::null())
             .kill_on_drop(true);
         if let Some(seconds) = options.block_time {
-            command.args(["--block-time", &seconds.to_string()]);
+            // A block per transaction as well: nobody here wants to wait.
+            command.args(["--mixed-mining", "--block-time", &seconds.to_string()]);
         }
         let mut child = command.spawn().map_err(DevnetError::Start)?;
         let url = format!("http://127.0.0.1:{port}");

@@ -15,10 +15,10 @@ use d402_core::ports::{
 use d402_evm::abi::Token;
 use d402_evm::chain::LogFilter;
 use d402_evm::rpc::Silence;
-use d402_evm::{Chain, EscrowQuery, EscrowView, Level, RpcError, Shares};
+use d402_evm::{Chain, EscrowQuery, EscrowView, Level, RpcError};
 use d402_objects::{Amount, Cid, Hex32, SignedReceipt};
 use d402_settlement::ValidatorSet;
-use d402_settlement::evm::{EVM_TERMS_LEN, EvmAccount, EvmSigners, EvmTerms, escrow_address};
+use d402_settlement::evm::{EVM_TERMS_LEN, EvmAccount, EvmSigners, EvmTerms};
 use d402_wire::simchain::{PaidKind, PaidRow};
 
 use super::authorization::{SignedAuthorization, TokenDomain};
@@ -65,11 +65,9 @@ struct Seen {
 
 /// Terms with what follows from them on this chain.
 struct Place {
-    terms: EvmTerms,
     bytes: Bytes,
-    hash: B256,
-    escrow: Address,
-    asset: Address,
+    terms: EvmTerms,
+    query: EscrowQuery,
 }
 
 impl EscrowRail {
@@ -98,39 +96,17 @@ impl EscrowRail {
     }
 
     fn place(&self, bytes: &[u8]) -> Result<Place, RailError> {
-        let fixed = <&[u8; EVM_TERMS_LEN]>::try_from(bytes).map_err(|_| refused("TermsForm"))?;
-        let terms = EvmTerms::decode(fixed).map_err(|_| refused("TermsForm"))?;
-        let ledger = EvmAccount(self.options.ledger.into_array());
-        let hash = terms.hash(&ledger);
+        let form = || refused("TermsForm");
+        let fixed = <&[u8; EVM_TERMS_LEN]>::try_from(bytes).map_err(|_| form())?;
         Ok(Place {
             bytes: Bytes::copy_from_slice(bytes),
-            hash: B256::from(*hash.as_bytes()),
-            escrow: Address::from(escrow_address(&ledger, &hash).0),
-            asset: Address::from(terms.asset.0),
-            terms,
+            terms: EvmTerms::decode(fixed).map_err(|_| form())?,
+            query: EscrowQuery::of_terms(bytes, self.options.ledger).ok_or_else(form)?,
         })
     }
 
-    fn query(&self, place: &Place) -> EscrowQuery {
-        EscrowQuery {
-            terms_hash: place.hash,
-            escrow: place.escrow,
-            ledger: self.options.ledger,
-            asset: place.asset,
-            budget: place.terms.budget.get(),
-            issued_at: place.terms.issued_at,
-            shares: Shares {
-                commission_bps: place.terms.commission_bps.0,
-                commission_payee: Address::from(place.terms.commission_payee.0),
-                gateway_fee_bps: place.terms.gateway_fee_bps.0,
-                gateway_fee_payee: Address::from(place.terms.gateway_fee_payee.0),
-                refund_to: Address::from(place.terms.refund_to.0),
-            },
-        }
-    }
-
     async fn view(&self, place: &Place, level: Level) -> Result<EscrowView, RailError> {
-        EscrowView::read(&self.chain, &self.query(place), level)
+        EscrowView::read(&self.chain, &place.query, level)
             .await
             .map_err(unknown)
     }
@@ -172,7 +148,7 @@ impl EscrowRail {
             .await
             .map_err(unknown)?;
         let filter = LogFilter {
-            addresses: vec![place.asset],
+            addresses: vec![place.query.asset],
             topics: vec![
                 Some(vec![Token::AuthorizationUsed::SIGNATURE_HASH]),
                 Some(vec![given.from.into_word()]),
@@ -196,11 +172,11 @@ impl EscrowRail {
                     .map_err(unknown)?
                     .ok_or(RailError::Unknown)?;
                 return Ok(receipt.logs.iter().any(|log| {
-                    log.address == place.asset
+                    log.address == place.query.asset
                         && Token::Transfer::decode_raw_log(log.topics.iter().copied(), &log.data)
                             .is_ok_and(|moved| {
                                 moved.from == given.from
-                                    && moved.to == place.escrow
+                                    && moved.to == place.query.escrow
                                     && moved.value == given.value
                             })
                 }));
@@ -378,9 +354,9 @@ impl Rail for EscrowRail {
             return Ok(Err(PaymentFault::Malformed));
         };
         let given = &payment.authorization;
-        if given.to != place.escrow
+        if given.to != place.query.escrow
             || given.value != U256::from(place.terms.budget.get())
-            || place.asset != self.options.token.asset
+            || place.query.asset != self.options.token.asset
         {
             return Ok(Err(PaymentFault::Mismatch));
         }
@@ -529,7 +505,7 @@ fn settlement(
     set: &EvmSigners,
 ) -> Result<MoneyBody, RailError> {
     let decided = receipt.receipt();
-    if decided.terms_hash.as_bytes() != place.hash.0 {
+    if decided.terms_hash.as_bytes() != place.query.terms_hash.0 {
         return Err(refused("ReceiptOfOtherTerms"));
     }
     let mut rows = Vec::with_capacity(decided.rows.len());

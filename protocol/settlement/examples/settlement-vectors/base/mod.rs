@@ -1,5 +1,6 @@
 //! The vectors of Base (spec §2.3): what a Solidity contract and a TypeScript client must agree with.
 
+mod dice;
 mod receipts;
 mod settlement;
 mod terms;

@@ -10,8 +10,8 @@ use d402_settlement::evm::{EvmAccount, EvmTerms, chain_word};
 use d402_settlement::{Bps, Outcome, ReceiptCid, Role, Row, Rows, Settlement};
 use k256::ecdsa::SigningKey;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use super::dice::Dice;
 use super::{domain, hex0x};
 use crate::base_scene::{
     ASSET, REFUND_AFTER, SEPOLIA, SETTLE_BY, account, base_terms, evm_key, high_s, sign, units,
@@ -24,33 +24,6 @@ const HONEST: u32 = 400;
 const MUTANTS: u32 = 640;
 /// Terms before those a mutation adds.
 const SETTLEABLE: u64 = 60;
-
-/// Numbers that follow from a name, the same on every machine.
-struct Dice {
-    seed: [u8; 32],
-}
-
-impl Dice {
-    fn of(name: &str) -> Self {
-        Self {
-            seed: Sha256::digest(name).into(),
-        }
-    }
-
-    fn next(&mut self) -> u64 {
-        self.seed = Sha256::digest(self.seed).into();
-        u64::from_be_bytes(self.seed[..8].try_into().unwrap())
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        self.next();
-        self.seed[..N].try_into().unwrap()
-    }
-}
 
 struct World {
     terms: Vec<EvmTerms>,
