@@ -135,6 +135,10 @@ pub struct WorkerSection {
     /// Payout wallet per CAIP-2 network.
     #[serde(default)]
     pub payouts: BTreeMap<String, String>,
+    /// Chains on which it can settle by itself, with a key that pays the gas, one `[[worker.rail]]` section
+    /// each; budgets do not matter here.
+    #[serde(default, rename = "rail")]
+    pub rails: Vec<GatewayRail>,
     /// Leases at the same time; 4 when absent.
     #[serde(default)]
     pub max_running: Option<usize>,

@@ -28,8 +28,8 @@ pub struct Ports {
     pub network: Arc<dyn MarketNetwork>,
     /// Where outputs are kept until their task's `refundAfter`.
     pub blobs: Arc<dyn BlobStore>,
-    /// The chain it is paid on, to settle by itself when the gateway does not.
-    pub rail: Arc<dyn Rail>,
+    /// Chains on which it can settle by itself when the gateway does not; on others it relies on whoever does.
+    pub rails: Vec<Arc<dyn Rail>>,
     /// Wall clock.
     pub clock: Arc<dyn Clock>,
 }

@@ -5,7 +5,9 @@ mod buy;
 mod capability;
 mod key;
 mod node;
+mod onchain;
 mod output;
+mod recover;
 mod task;
 mod verify;
 mod wallet;
@@ -37,8 +39,10 @@ enum Command {
     Buy(buy::BuyArgs),
     /// Shows a task of a gateway.
     Task(task::TaskArgs),
-    /// Checks a bundle offline.
+    /// Checks a bundle offline, and with --rpc against the chain.
     Verify(verify::VerifyArgs),
+    /// Gets a saved purchase's money back from the chain, without any gateway.
+    Recover(recover::RecoverArgs),
     /// Writes, checks and signs capability manifests.
     Capability(capability::CapabilityArgs),
     /// Makes and shows keys.
@@ -93,7 +97,8 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "d402", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Verify(args) => verify::run(&args, output),
+        Command::Verify(args) => block_on(verify::run(args, output))?,
+        Command::Recover(args) => block_on(recover::run(args, output))?,
         Command::Key(args) => done(key::run(&args, output)),
         Command::Capability(args) => done(block_on(capability::run(args, output))?),
         Command::Node(args) => done(block_on(node::run(args, output))?),

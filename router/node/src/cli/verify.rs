@@ -1,4 +1,4 @@
-//! `d402 verify FILE`: offline, from the bundle alone.
+//! `d402 verify FILE`: offline, from the bundle alone; with `--rpc` held against the chain as well.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use clap::Args;
 use d402_settlement::market::Bundle;
 use owo_colors::OwoColorize as _;
 
+use super::onchain::ChainArgs;
 use super::{Failure, Output};
 
 /// Exits 0 when every link holds, 1 with the first broken link otherwise.
@@ -14,19 +15,34 @@ use super::{Failure, Output};
 pub(super) struct VerifyArgs {
     /// Bundle file.
     file: PathBuf,
+    #[command(flatten)]
+    chain: ChainArgs,
 }
 
-pub(super) fn run(args: &VerifyArgs, output: Output) -> Result<ExitCode, Failure> {
+pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Failure> {
     let bytes = std::fs::read(&args.file)?;
     match Bundle::verify(&bytes) {
         Ok(proof) => {
-            output.line(format!(
-                "{} {}",
-                "verified".green().bold(),
-                args.file.display()
-            ));
+            let confirmed = if args.chain.rpc.is_empty() {
+                None
+            } else {
+                Some(args.chain.confirm(&proof).await?)
+            };
+            let shown = args.file.display();
+            output.line(format!("{} {shown}", "verified".green().bold()));
             for link in &proof.links {
                 output.line(format!("  {link}"));
+            }
+            if let Some(on) = &confirmed {
+                let settled = &on.settled;
+                output.line(format!("  chain: budget covered at {}", on.funded_at));
+                output.line(format!(
+                    "  chain: receipt executed in {:#x}, {} payouts, {} refunded, seen from block {}",
+                    settled.transaction,
+                    settled.paid.len(),
+                    settled.refunded,
+                    on.height
+                ));
             }
             output.document(&serde_json::json!({
                 "verified": true,
@@ -35,6 +51,12 @@ pub(super) fn run(args: &VerifyArgs, output: Output) -> Result<ExitCode, Failure
                 "outcome": proof.outcome,
                 "signers": proof.signers,
                 "proved": proof.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "chain": confirmed.map(|on| serde_json::json!({
+                    "fundedAt": on.funded_at,
+                    "transaction": format!("{:#x}", on.settled.transaction),
+                    "height": on.settled.height,
+                    "refunded": on.settled.refunded.to_string(),
+                })),
             }));
             Ok(ExitCode::SUCCESS)
         }

@@ -220,7 +220,7 @@ async fn start_roles(context: &mut Context) -> Result<(Roles, Option<String>), N
         (gateway, http) = (Some(engine), Some(url));
     }
     let worker = if context.config.has(Role::Worker) {
-        Some(worker::start(context)?)
+        Some(worker::start(context).await?)
     } else {
         None
     };

@@ -16,8 +16,8 @@ use crate::keys;
 const DEFAULT_RUNNING: usize = 4;
 
 /// Starts a worker.
-pub(super) fn start(context: &mut Context) -> Result<Worker, NodeError> {
-    let section = &context.config.worker;
+pub(super) async fn start(context: &mut Context) -> Result<Worker, NodeError> {
+    let section = context.config.worker.clone();
     let key = keys::load_or_create(&context.config.state_dir.join("keys/worker.key"))?;
     let max_running = section.max_running.unwrap_or(DEFAULT_RUNNING);
     let behaviour = match &section.behaviour {
@@ -42,11 +42,17 @@ pub(super) fn start(context: &mut Context) -> Result<Worker, NodeError> {
         gateways: Vec::new(),
         max_running,
     };
-    let rail: Arc<dyn Rail> = context.rail("worker")?;
+    let mut rails: Vec<Arc<dyn Rail>> = Vec::new();
+    if let Some(simulated) = &context.rail {
+        rails.push(simulated.clone());
+    }
+    for chain in &section.rails {
+        rails.push(super::base::open(context, chain).await?.0);
+    }
     let ports = Ports {
         network: port(&context.market),
         blobs: context.store.blobs(),
-        rail,
+        rails,
         clock: Arc::clone(&context.clock),
     };
     Ok(Worker::new(

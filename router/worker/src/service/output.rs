@@ -66,7 +66,15 @@ impl Worker {
     }
 
     async fn settle_if_nobody_does(&self, dossier: &Dossier, receipt: &SignedReceipt) {
-        let rail = &self.shared.ports.rail;
+        let network = dossier.network().as_str();
+        let mut rails = self.shared.ports.rails.iter();
+        let Some(rail) = rails.find(|rail| rail.network() == network) else {
+            tracing::info!(
+                network,
+                "no chain of its own to settle on, leaving it to others"
+            );
+            return;
+        };
         let terms = dossier.terms_bytes();
         rail.learn_set(dossier.set());
         while self.now_s() < dossier.times().refund_after_s {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use d402_objects::{Address, CapabilityId, Cid, Hex32, Mode, Outcome, ReceiptRow};
+use d402_objects::{Address, Caip2, CapabilityId, Cid, Hex32, Mode, Outcome, ReceiptRow};
 
+use crate::EncodedTerms;
 use crate::PayoutPlan;
 
 /// On what the receipt in a bundle rests. No clock is under a signature, so this says which rule gives the
@@ -28,7 +29,11 @@ pub struct Proof {
     pub capability_id: CapabilityId,
     /// How workers competed.
     pub mode: Mode,
-    /// Its terms.
+    /// The chain it was paid on.
+    pub network: Caip2,
+    /// Its terms, in the bytes of that chain.
+    pub terms: EncodedTerms,
+    /// Their hash.
     pub terms_hash: Hex32,
     /// The vault the buyer paid.
     pub pay_to: Address,

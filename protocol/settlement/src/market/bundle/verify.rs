@@ -128,6 +128,8 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
         task_id: dossier.task_id(),
         capability_id: dossier.manifest().capability_id.clone(),
         mode: dossier.intent().mode,
+        network: dossier.network().clone(),
+        terms: dossier.quote().terms_bytes,
         terms_hash: dossier.terms_hash(),
         pay_to,
         receipt_cid: decided.receipt_cid,
