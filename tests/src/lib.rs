@@ -13,6 +13,8 @@
     reason = "a broken expectation here is a failed test"
 )]
 
+mod base_market;
+pub mod bench_base;
 mod chain;
 mod database;
 mod market;
@@ -21,8 +23,10 @@ mod pages;
 mod processes;
 mod programs;
 mod random;
+mod stock;
 mod wait;
 
+pub use base_market::{BaseMarket, BasePlan, base_task, evm_account_of};
 pub use chain::{Books, Chain};
 pub use database::private_database;
 pub use market::{GatewayPlan, Market, Plan, WorkerPlan, account_of};
@@ -30,4 +34,5 @@ pub use order::{Answer, Order, jq, wishes};
 pub use pages::Pages;
 pub use programs::{program, run};
 pub use random::Random;
+pub use stock::buy_with_stock_client;
 pub use wait::{eventually, now_ms};

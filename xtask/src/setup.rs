@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     postgres,
     steps::Context,
-    tools::{self, Requirement, Runtime, Verifier},
+    tools::{self, Package, Requirement, Runtime},
     workspace::Workspace,
 };
 
@@ -33,12 +33,11 @@ pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
         "tools/py/requirements.txt",
         &path.to_string_lossy(),
     );
-    let path = Verifier::install(workspace, cache)?.folder;
-    row(
-        "npm packages",
-        "tools/js/package-lock.json",
-        &path.to_string_lossy(),
-    );
+    for folder in [tools::VERIFIER, tools::CLIENTS, tools::EVM] {
+        let path = Package::install(workspace, cache, folder)?.folder;
+        let lockfile = format!("{folder}/package-lock.json");
+        row("npm packages", &lockfile, &path.to_string_lossy());
+    }
     println!("cache: {}", cache.folder().display());
     Ok(())
 }

@@ -7,6 +7,7 @@ mod checks;
 mod suites;
 
 pub(crate) use checks::advisories;
+pub(crate) use suites::{CLIENTS_VARIABLE, NODE_VARIABLE};
 
 use std::cell::OnceCell;
 
@@ -67,6 +68,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doc", about: "documentation, with warnings as errors", run: checks::doc },
     Step { name: "vectors", about: "golden vectors are current and read twice", run: checks::vectors },
     Step { name: "typescript", about: "the second implementation agrees", run: suites::typescript },
+    Step { name: "clients", about: "stock x402 clients and the buyer's guard", run: suites::clients },
     Step { name: "e2e", about: "journeys and attacks on real nodes", run: suites::e2e },
 ];
 

@@ -3,16 +3,23 @@
 //! All of them select the whole workspace and filter what runs, not what is built: cargo unifies
 //! features over the selected packages, so a narrower selection would build dependencies again.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::Path, path::PathBuf, time::Duration};
 
 use super::{Context, checks::locked};
 use crate::{
-    failure::Failure, metadata::cargo, postgres::URL_VARIABLE, process::Call, tools,
-    tools::Verifier,
+    failure::Failure,
+    metadata::cargo,
+    postgres::URL_VARIABLE,
+    process::Call,
+    tools,
+    tools::{Package, devnet::Devnet},
 };
 
 /// Names the folder with the built programs for tests that start real nodes.
 const PROGRAMS_VARIABLE: &str = "D402_BIN_DIR";
+/// Names the folder of the stock x402 clients for tests that buy with them, and Node.js to run them.
+pub(crate) const CLIENTS_VARIABLE: &str = "D402_X402_CLIENTS";
+pub(crate) const NODE_VARIABLE: &str = "D402_NODE";
 const BUILD: Duration = Duration::from_secs(40 * 60);
 const RUN: Duration = Duration::from_secs(40 * 60);
 
@@ -24,15 +31,23 @@ pub(super) fn build(context: &Context) -> Result<(), Failure> {
 }
 
 pub(super) fn test(context: &Context) -> Result<(), Failure> {
-    nextest(context, "not package(d402-tests)")
+    nextest(context, "not package(d402-tests)", &[])
 }
 
 pub(super) fn e2e(context: &Context) -> Result<(), Failure> {
     build(context)?;
-    nextest(context, "package(d402-tests)")
+    let (workspace, cache) = (&context.workspace, &context.cache);
+    Package::install(workspace, cache, tools::VERIFIER)?;
+    let clients = Package::install(workspace, cache, tools::CLIENTS)?;
+    let told = [
+        (CLIENTS_VARIABLE, clients.folder.as_path()),
+        (NODE_VARIABLE, clients.runtime.program()),
+    ];
+    nextest(context, "package(d402-tests)", &told)
 }
 
-fn nextest(context: &Context, filter: &str) -> Result<(), Failure> {
+fn nextest(context: &Context, filter: &str, told: &[(&str, &Path)]) -> Result<(), Failure> {
+    let devnet = Devnet::prepare(&context.workspace, &context.cache)?;
     let program = tools::cargo_tool(&context.workspace, &context.cache, "cargo-nextest")?;
     let profile = if context.workspace.ci() {
         "ci"
@@ -49,6 +64,9 @@ fn nextest(context: &Context, filter: &str) -> Result<(), Failure> {
             context.metadata.target_directory.join("debug"),
         )
         .dir(context.workspace.root());
+    for (name, value) in devnet.variables().iter().chain(told) {
+        call = call.env(name, value);
+    }
     if context.workspace.ci() {
         call = call.env("CARGO_INCREMENTAL", "0");
     }
@@ -63,11 +81,26 @@ pub(super) fn doctest(context: &Context) -> Result<(), Failure> {
 }
 
 pub(super) fn typescript(context: &Context) -> Result<(), Failure> {
-    let Verifier { runtime, folder } = Verifier::install(&context.workspace, &context.cache)?;
+    let verifier = Package::install(&context.workspace, &context.cache, tools::VERIFIER)?;
+    typescript_tests(&verifier, &verifier.folder)
+}
+
+/// The stock clients against a stand-in gateway; against a real one they are in `e2e`.
+pub(super) fn clients(context: &Context) -> Result<(), Failure> {
+    let (workspace, cache) = (&context.workspace, &context.cache);
+    let verifier = Package::install(workspace, cache, tools::VERIFIER)?;
+    let clients = Package::install(workspace, cache, tools::CLIENTS)?;
+    typescript_tests(&clients, &verifier.folder)
+}
+
+/// Types, then tests. The compiler is that of `compiler`: one copy of it is enough.
+fn typescript_tests(package: &Package, compiler: &Path) -> Result<(), Failure> {
+    let Package { runtime, folder } = package;
     runtime
         .node(RUN)
-        .args(["node_modules/typescript/bin/tsc", "--noEmit"])
-        .dir(&folder)
+        .arg(compiler.join("node_modules/typescript/bin/tsc"))
+        .arg("--noEmit")
+        .dir(folder)
         .run()?;
     let mut tests = test_files(&folder.join("test"))?;
     tests.sort();
@@ -81,7 +114,7 @@ pub(super) fn typescript(context: &Context) -> Result<(), Failure> {
         .node(RUN)
         .args(["--import", "tsx", "--test"])
         .args(tests)
-        .dir(&folder)
+        .dir(folder)
         .run()
 }
 

@@ -2,11 +2,12 @@
 //! this tool may, and otherwise refused with the exact fix.
 
 pub(crate) mod debian;
+pub(crate) mod devnet;
 mod node;
 mod python;
 mod version;
 
-pub(crate) use node::{Runtime, Verifier};
+pub(crate) use node::{CLIENTS, EVM, Package, Runtime, VERIFIER};
 pub(crate) use python::{api_tester, cargo_tool};
 
 use std::{path::PathBuf, time::Duration};

@@ -1,13 +1,22 @@
-//! Node.js and the packages of the TypeScript verifier: exactly its lockfile, without install
-//! scripts. The machine's own Node.js is used where it is new enough, a pinned one otherwise.
+//! Node.js and the npm packages of this project: exactly their lockfiles, without install scripts.
+//! The machine's own Node.js is used where it is new enough, a pinned one otherwise.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{ASK, NODE, NPM, python};
 use crate::{cache::Cache, failure::Failure, process::Call, workspace::Workspace};
 
 const LIMIT: Duration = Duration::from_secs(10 * 60);
-const FOLDER: &str = "tools/js";
+/// The TypeScript implementation.
+pub(crate) const VERIFIER: &str = "tools/js";
+/// Stock x402 clients and the stock facilitator.
+pub(crate) const CLIENTS: &str = "tools/x402-clients";
+/// Contract toolchain: compiler, forge, anvil, libraries.
+pub(crate) const EVM: &str = "tools/evm";
 const STAMP: &str = "node_modules/.d402-lock.json";
 const NPM_SCRIPT: &str = "lib/node_modules/npm/bin/npm-cli.js";
 
@@ -34,6 +43,17 @@ impl Runtime {
         })
     }
 
+    /// The folder to look for `node` in; `None` where it is a program of the machine.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        let folder = self.node.parent()?;
+        (!folder.as_os_str().is_empty()).then(|| folder.to_path_buf())
+    }
+
+    /// The program itself.
+    pub(crate) fn program(&self) -> &Path {
+        &self.node
+    }
+
     pub(crate) fn node(&self, limit: Duration) -> Call {
         Call::new(&self.node, limit)
     }
@@ -52,30 +72,35 @@ impl Runtime {
     }
 }
 
-/// The TypeScript package with its dependencies in place.
-pub(crate) struct Verifier {
+/// A package of this project with its dependencies in place.
+pub(crate) struct Package {
     pub(crate) runtime: Runtime,
     pub(crate) folder: PathBuf,
 }
 
-impl Verifier {
-    pub(crate) fn install(workspace: &Workspace, cache: &Cache) -> Result<Self, Failure> {
-        let verifier = Self {
+impl Package {
+    /// Installs what the lockfile in `folder` names, unless that is there already.
+    pub(crate) fn install(
+        workspace: &Workspace,
+        cache: &Cache,
+        folder: &'static str,
+    ) -> Result<Self, Failure> {
+        let package = Self {
             runtime: Runtime::find(workspace, cache)?,
-            folder: workspace.join(FOLDER),
+            folder: workspace.join(folder),
         };
-        let lockfile = verifier.folder.join("package-lock.json");
+        let lockfile = package.folder.join("package-lock.json");
         let wanted = fs::read(&lockfile).map_err(Failure::file("reading", &lockfile))?;
-        if verifier.holds(&wanted) {
-            return Ok(verifier);
+        if package.holds(&wanted) {
+            return Ok(package);
         }
         let _lock = cache.lock("npm")?;
-        if !verifier.holds(&wanted) {
-            verifier.fill(cache)?;
-            let stamp = verifier.folder.join(STAMP);
+        if !package.holds(&wanted) {
+            package.fill(cache, folder)?;
+            let stamp = package.folder.join(STAMP);
             fs::write(&stamp, &wanted).map_err(Failure::file("writing", &stamp))?;
         }
-        Ok(verifier)
+        Ok(package)
     }
 
     /// True where the installed packages are those of this lockfile.
@@ -83,8 +108,8 @@ impl Verifier {
         fs::read(self.folder.join(STAMP)).is_ok_and(|installed| installed == wanted)
     }
 
-    fn fill(&self, cache: &Cache) -> Result<(), Failure> {
-        eprintln!("installing the packages of {FOLDER}/package-lock.json");
+    fn fill(&self, cache: &Cache, folder: &str) -> Result<(), Failure> {
+        eprintln!("installing the packages of {folder}/package-lock.json");
         let install = self
             .runtime
             .npm()
@@ -94,10 +119,10 @@ impl Verifier {
             .dir(&self.folder);
         let command = install.shown();
         install.run().map_err(|_| Failure::Install {
-            what: "the TypeScript packages",
+            what: "npm packages",
             command,
             fix: format!(
-                "make the npm registry reachable and run again, or by hand: cd {FOLDER} && npm ci"
+                "make the npm registry reachable and run again, or by hand: cd {folder} && npm ci"
             ),
         })
     }

@@ -2,7 +2,7 @@
 import type { BaseDomain } from "../base/words.ts";
 
 /** The escrow ledger, the same on every EVM chain. A 402 never names it: it could name another (#4). */
-export const LEDGER = "0x85f35054bff8b2f10635ee4f9830b75b8ab2affa";
+export const LEDGER = "0xaf6b7b2014310ab3572e8cf9a9464f1d0d7846a6";
 
 export interface Network {
   readonly domain: BaseDomain;
