@@ -81,7 +81,7 @@ impl Purchase {
 }
 
 fn doubled(seed: u64) -> Value {
-    json!({ "doubled": seed * 2 })
+    json!({ "results": [{ "doubled": seed * 2 }] })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,8 @@ const SELLS: Duration = Duration::from_secs(90);
 const FEE: &str = "300";
 /// What a worker asks.
 const PRICE: &str = "5000";
+/// A budget every task may have.
+const BUDGET: u64 = 100_000;
 const PASSWORD: &str = "test";
 const VALIDATORS: [&str; 4] = ["validator-0", "validator-1", "validator-2", "validator-3"];
 
@@ -135,19 +137,20 @@ impl BaseMarket {
         self.devnet.units(address).await.expect("a balance")
     }
 
-    /// The gateway's validators as members of a set.
+    /// The gateway's validators as members of a set, from their signed offers beside a 402.
     pub async fn members(&self) -> Vec<Value> {
-        let client = GatewayClient::new(&self.origin).expect("an origin");
-        let offers = client.get_json("/capabilities", None).await.expect("JSON");
-        let offers = offers["validatorOffers"].as_array().expect("a list");
-        offers
+        let answer = reqwest::Client::new()
+            .post(format!("{}/tasks", self.origin))
+            .json(&base_task(BUDGET, 0))
+            .send()
+            .await
+            .expect("an answer");
+        let offer: Value = answer.json().await.expect("JSON");
+        let offers = offer["offers"].as_array().expect("offers of validators");
+        let keys = offers
             .iter()
-            .map(|offer| {
-                let key = &offer["settlementKey"]["evm"];
-                assert!(key.is_string(), "no EVM key: {offer}");
-                json!({"key": key, "kind": 0})
-            })
-            .collect()
+            .map(|o| &o["payload"]["settlementKey"]["evm"]);
+        keys.map(|key| json!({"key": key, "kind": 0})).collect()
     }
 
     async fn sells(&self) {
