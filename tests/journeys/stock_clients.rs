@@ -146,3 +146,33 @@ async fn earned(market: &BaseMarket, role: &str) -> u128 {
     }
     sum
 }
+
+/// No numbers are judged here.
+#[test]
+fn the_benchmark_against_the_stock_facilitator_runs_and_its_checks_hold() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_bench-base"))
+        .args(["--smoke", "--json"])
+        .output()
+        .expect("the benchmark starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    let compared: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                &row["name"],
+                &row["own"]["operations"],
+                &row["stock"]["operations"],
+            )
+        })
+        .collect();
+    assert_eq!(
+        compared,
+        [
+            (&json!("verify"), &json!(6), &json!(6)),
+            (&json!("verify and settle"), &json!(2), &json!(2)),
+        ]
+    );
+}

@@ -147,9 +147,7 @@ impl BaseMarket {
             .expect("an answer");
         let offer: Value = answer.json().await.expect("JSON");
         let offers = offer["offers"].as_array().expect("offers of validators");
-        let keys = offers
-            .iter()
-            .map(|o| &o["payload"]["settlementKey"]["evm"]);
+        let keys = offers.iter().map(|o| &o["payload"]["settlementKey"]["evm"]);
         keys.map(|key| json!({"key": key, "kind": 0})).collect()
     }
 

@@ -7,14 +7,20 @@ use crate::{
     failure::Failure,
     metadata::{Metadata, cargo},
     process::Call,
-    steps::{CLIENTS_VARIABLE, NODE_VARIABLE},
+    steps::{CLIENTS_VARIABLE, NODE_VARIABLE, PROGRAMS_VARIABLE},
     tools::{self, Package, devnet::Devnet},
     workspace::Workspace,
 };
 
 const PACKAGE: &str = "d402-tests";
-/// Measures against a chain and against programs of Node.js.
 const BASE: &str = "base";
+/// What it runs, and itself.
+const NODES: [&str; 4] = [
+    "d402-node",
+    "d402-validator-bridge",
+    "d402-capabilities",
+    PACKAGE,
+];
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
 pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Result<(), Failure> {
@@ -27,25 +33,36 @@ pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Resu
             known: known.join(", "),
         });
     }
-    let mut call =
-        cargo(workspace, LIMIT).args(["run", "--release", "--package", PACKAGE, "--bin"]);
     if name == BASE {
-        call = told(workspace, call)?;
+        return base(workspace, &metadata, flags);
     }
-    call.arg(&program).arg("--").args(flags).run()
+    cargo(workspace, LIMIT)
+        .args(["run", "--release", "--package", PACKAGE, "--bin", &program])
+        .arg("--")
+        .args(flags)
+        .run()
 }
 
-/// Where anvil, Node.js and the stock facilitator are.
-fn told(workspace: &Workspace, mut call: Call) -> Result<Call, Failure> {
+/// Measures real nodes against a program of Node.js on a development chain: all of them must be there.
+fn base(workspace: &Workspace, metadata: &Metadata, flags: &[OsString]) -> Result<(), Failure> {
     let cache = Cache::open(workspace)?;
     let devnet = Devnet::prepare(workspace, &cache)?;
+    Package::install(workspace, &cache, tools::VERIFIER)?;
     let clients = Package::install(workspace, &cache, tools::CLIENTS)?;
+    cargo(workspace, LIMIT)
+        .args(["build", "--release", "--bins"])
+        .args(NODES.iter().flat_map(|package| ["--package", package]))
+        .run()?;
+    let programs = metadata.target_directory.join("release");
+    let mut call = Call::new(programs.join("bench-base"), LIMIT)
+        .args(flags)
+        .env(PROGRAMS_VARIABLE, &programs)
+        .env(CLIENTS_VARIABLE, &clients.folder)
+        .env(NODE_VARIABLE, clients.runtime.program());
     for (name, value) in devnet.variables() {
         call = call.env(name, value);
     }
-    Ok(call
-        .env(CLIENTS_VARIABLE, &clients.folder)
-        .env(NODE_VARIABLE, clients.runtime.program()))
+    call.run()
 }
 
 fn benchmarks<'a>(programs: &[&'a str]) -> Vec<&'a str> {

@@ -7,7 +7,7 @@ mod checks;
 mod suites;
 
 pub(crate) use checks::advisories;
-pub(crate) use suites::{CLIENTS_VARIABLE, NODE_VARIABLE};
+pub(crate) use suites::{CLIENTS_VARIABLE, NODE_VARIABLE, PROGRAMS_VARIABLE};
 
 use std::cell::OnceCell;
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Names the folder with the built programs for tests that start real nodes.
-const PROGRAMS_VARIABLE: &str = "D402_BIN_DIR";
+pub(crate) const PROGRAMS_VARIABLE: &str = "D402_BIN_DIR";
 /// Names the folder of the stock x402 clients for tests that buy with them, and Node.js to run them.
 pub(crate) const CLIENTS_VARIABLE: &str = "D402_X402_CLIENTS";
 pub(crate) const NODE_VARIABLE: &str = "D402_NODE";
