@@ -1,5 +1,5 @@
 //! The gateway's own facilitator against the stock one of JavaScript (`cargo xtask bench base`), same requests, same
-//! chain, same run. How to read it is in `docs/benchmarks.md`.
+//! chain, same run. How to read it is in `docs/benchmarks-base.md`.
 //!
 //! Every answer is checked: an operation counts when it succeeded, and one failure ends the run.
 

@@ -156,3 +156,31 @@ test("a guard that cannot finish lets nothing be signed", async () => {
   assert.equal(await refusal(offer(), { validatorSets: [broken] }), "the guard failed");
   assert.equal(await refusal(null as unknown as Requirements), "the guard failed");
 });
+
+/** Kept from a gateway of the tests, paid on a development chain. */
+const captured = JSON.parse(readFileSync(new URL("captured-402.json", import.meta.url), "utf8")) as {
+  members: { key: string; kind: number }[];
+  accepts: [Requirements & { extra: { d402: { intent: { issuedAtMs: number; payment: { refundTo: string }[] } } } }];
+};
+
+test("the 402 of a real gateway is paid, and any byte of it that was swapped is not", async () => {
+  const [entry] = captured.accepts;
+  const { intent } = entry.extra.d402;
+  const own = {
+    refundTo: { "eip155:84532": intent.payment[0]?.refundTo ?? "" },
+    validatorSets: [{ m: 3, members: captured.members }],
+  };
+  const at = { now: intent.issuedAtMs };
+  assert.equal(await refusal(entry, own, at), undefined);
+  assert.equal(await refusal(entry, { ...own, refundTo: POLICY.refundTo }, at), "RefundTo (#4)");
+  assert.equal(await refusal(entry, { ...own, validatorSets: [SET] }, at), "ValidatorSet (#4)");
+  assert.equal(await refusal(entry, { ...own, maxAmount: 999_999n }, at), "Amount (#40)");
+  for (const path of ["payTo", "asset", "extra.d402.intent.payment.0.refundTo", "extra.d402.intent.accessHash", "extra.d402.terms"]) {
+    const changed = path.split(".").reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], entry) as string;
+    for (const place of [2, 17, 30]) {
+      const digit = changed[place] === "1" ? "2" : "1";
+      const swapped = `${changed.slice(0, place)}${digit}${changed.slice(place + 1)}`;
+      assert.notEqual(await refusal(tampered(path, swapped, entry), own, at), undefined, `${path} at ${place}`);
+    }
+  }
+});
