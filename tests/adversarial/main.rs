@@ -10,6 +10,7 @@
 )]
 
 mod absent;
+mod base;
 mod deposits;
 mod paying;
 mod sigkill;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use d402_node::buyer::GatewayClient;
 use d402_node::cli::{random_token, token_hash};
 use d402_tests::{
-    BaseMarket, BasePlan, base_task, buy_with_stock_client, eventually, evm_account_of,
+    BasePlan, BaseShop, base_task, buy_with_stock_client, eventually, evm_account_of,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ struct Purchase {
 }
 
 impl Purchase {
-    fn new(market: &BaseMarket, client: &str, budget: u64, seed: u64) -> Self {
+    fn new(market: &BaseShop, client: &str, budget: u64, seed: u64) -> Self {
         let token = random_token().unwrap();
         let mut task = base_task(budget, seed);
         task["accessHash"] = json!(token_hash(&token));
@@ -53,7 +53,7 @@ impl Purchase {
     }
 
     /// Buys, and fetches the result when the gateway could not wait for it.
-    async fn result(&self, market: &BaseMarket) -> Value {
+    async fn result(&self, market: &BaseShop) -> Value {
         let answer = buy_with_stock_client(&self.job).await;
         assert_eq!(answer["receipt"]["success"], true, "{answer}");
         assert_eq!(answer["receipt"]["network"], NETWORK, "{answer}");
@@ -87,7 +87,7 @@ fn doubled(seed: u64) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_clients_pay_one_dollar_and_with_a_raised_limit_more_into_escrow_and_get_the_result()
 {
-    let market = BaseMarket::start(BasePlan {
+    let market = BaseShop::start(BasePlan {
         purse: 10 * DOLLAR,
         workers: 2,
     })
@@ -137,7 +137,7 @@ async fn stock_clients_pay_one_dollar_and_with_a_raised_limit_more_into_escrow_a
     assert_eq!(market.units(&buyer).await, before - bought * COST);
 }
 
-async fn earned(market: &BaseMarket, role: &str) -> u128 {
+async fn earned(market: &BaseShop, role: &str) -> u128 {
     let mut sum = 0;
     for index in 0..4 {
         sum += market

@@ -13,7 +13,8 @@
     reason = "a broken expectation here is a failed test"
 )]
 
-mod base_market;
+mod base;
+mod base_shop;
 pub mod bench_base;
 mod chain;
 mod database;
@@ -26,7 +27,8 @@ mod random;
 mod stock;
 mod wait;
 
-pub use base_market::{BaseMarket, BasePlan, base_task, evm_account_of};
+pub use base::{BaseMarket, Gate, Moment};
+pub use base_shop::{BasePlan, BaseShop, base_task, evm_account_of};
 pub use chain::{Books, Chain};
 pub use database::private_database;
 pub use market::{GatewayPlan, Market, Plan, WorkerPlan, account_of};

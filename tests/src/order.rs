@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use d402_node::buyer::{Challenge, Wishes};
+use d402_node::buyer::{Challenge, Wallet, Wishes};
 use d402_node::cli::{random_token, token_hash};
 use d402_objects::{Amount, Cid, Hex32, Mode, OnSilence, cid_of};
 use d402_rails::simulated::{BuyerAccount, PaymentOrder, asset};
@@ -88,7 +88,21 @@ pub fn wishes(account: &BuyerAccount, seed: u64, deadline_ms: u64) -> Wishes {
 impl Order {
     /// Asks for an offer, checks it as the buyer library does, and signs a payment. Nothing is sent yet.
     /// With several origins every request goes to the next one when one does not answer.
-    pub async fn prepare(origins: &[String], account: &BuyerAccount, mut wishes: Wishes) -> Self {
+    pub async fn prepare(origins: &[String], account: &BuyerAccount, wishes: Wishes) -> Self {
+        let (mut order, _challenge) = Self::offered(origins, wishes).await;
+        order.sign(account);
+        order
+    }
+
+    /// The same with whatever wallet pays on the wishes' network.
+    pub async fn prepare_with(origins: &[String], wallet: &Wallet, wishes: Wishes) -> Self {
+        let (mut order, challenge) = Self::offered(origins, wishes).await;
+        let payload = wallet.pay(&challenge, now_ms()).expect("a payment");
+        order.fill(&payload);
+        order
+    }
+
+    async fn offered(origins: &[String], mut wishes: Wishes) -> (Self, Challenge) {
         let token = random_token().expect("randomness");
         wishes.access_hash = token_hash(&token);
         let mut body = wishes.body();
@@ -111,15 +125,15 @@ impl Order {
         let header = offer.payment_required.expect("a 402 has its header");
         let bytes = serde_json::to_vec(&offer.body).expect("JSON");
         let challenge =
-            Challenge::read(&header, &bytes, NETWORK).expect("the offer holds together");
+            Challenge::read(&header, &bytes, &wishes.network).expect("the offer holds together");
         wishes
             .check(&challenge)
             .expect("the offer is what was asked for");
-        let mut order = Self {
+        let order = Self {
             task_id: cid_of(challenge.intent()).expect("an intent has a CID"),
             terms_hash: Hex32::from_bytes(challenge.quote().terms_hash.0),
             pay_to: Hex32::from_bytes(*challenge.quote().pay_to.as_bytes()),
-            payer: account.address(),
+            payer: Hex32::from_bytes([0; 32]),
             units: u64::try_from(challenge.payment().budget.get()).expect("a small budget"),
             token,
             origins: origins.to_vec(),
@@ -128,8 +142,31 @@ impl Order {
             payment: json!({ "accepted": challenge.accepted() }),
             client_id,
         };
-        order.sign(account);
-        order
+        (order, challenge)
+    }
+
+    fn fill(&mut self, payload: &Value) {
+        self.payment = json!({
+            "x402Version": 2,
+            "accepted": self.payment["accepted"],
+            "payload": payload,
+            "extensions": { "payment-identifier": { "paymentId": self.client_id } },
+        });
+    }
+
+    /// What a buyer keeps of a purchase before paying.
+    #[must_use]
+    pub fn saved(&self) -> Value {
+        json!({ "request": self.body, "payment": self.payment })
+    }
+
+    /// The bundle of the ended task.
+    pub async fn bundle(&self) -> Vec<u8> {
+        let url = format!("{}/tasks/{}/bundle", self.origins[0], self.task_id);
+        let request = self.http.get(url).bearer_auth(&self.token);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "a bundle");
+        answer.bytes().await.expect("bytes").to_vec()
     }
 
     /// The same offer paid by somebody else: another payment for the same address.
@@ -152,12 +189,7 @@ impl Order {
             valid_before: i64::try_from(now_ms() / 1_000 + 60).expect("this century"),
         });
         self.payer = account.address();
-        self.payment = json!({
-            "x402Version": 2,
-            "accepted": self.payment["accepted"],
-            "payload": { "payment": payment },
-            "extensions": { "payment-identifier": { "paymentId": self.client_id } },
-        });
+        self.fill(&json!({ "payment": payment }));
     }
 
     /// Sends the paid request once; `None` when nobody answers.

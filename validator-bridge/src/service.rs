@@ -3,6 +3,7 @@
 mod dispatch;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,8 +106,8 @@ fn chains(config: &BridgeConfig) -> Result<BTreeMap<Caip2, Arc<dyn ChainView>>, 
     let mut chains = BTreeMap::new();
     for rail in &config.rails {
         let network: Caip2 = rail.network.parse().map_err(|_| field("rail.network"))?;
-        if !chains.contains_key(&network) {
-            chains.insert(network, crate::chain::open(rail)?);
+        if let Entry::Vacant(free) = chains.entry(network) {
+            free.insert(crate::chain::open(rail)?);
         }
     }
     Ok(chains)

@@ -7,14 +7,15 @@ use crate::{
     failure::Failure,
     metadata::{Metadata, cargo},
     process::Call,
-    steps::{CLIENTS_VARIABLE, NODE_VARIABLE, PROGRAMS_VARIABLE},
-    tools::{self, Package, devnet::Devnet},
+    steps::PROGRAMS_VARIABLE,
+    tools::{Foundry, Packages},
     workspace::Workspace,
 };
 
 const PACKAGE: &str = "d402-tests";
+/// The benchmark that needs a local chain of Base.
 const BASE: &str = "base";
-/// What it runs, and itself.
+/// What that one runs, and itself.
 const NODES: [&str; 4] = [
     "d402-node",
     "d402-validator-bridge",
@@ -43,12 +44,11 @@ pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Resu
         .run()
 }
 
-/// Measures real nodes against a program of Node.js on a development chain: all of them must be there.
+/// Measures real nodes against a program of Node.js on a local chain: all of them must be there.
 fn base(workspace: &Workspace, metadata: &Metadata, flags: &[OsString]) -> Result<(), Failure> {
     let cache = Cache::open(workspace)?;
-    let devnet = Devnet::prepare(workspace, &cache)?;
-    Package::install(workspace, &cache, tools::VERIFIER)?;
-    let clients = Package::install(workspace, &cache, tools::CLIENTS)?;
+    let foundry = Foundry::install(workspace, &cache)?;
+    let clients = Packages::clients(workspace, &cache)?;
     cargo(workspace, LIMIT)
         .args(["build", "--release", "--bins"])
         .args(NODES.iter().flat_map(|package| ["--package", package]))
@@ -56,11 +56,12 @@ fn base(workspace: &Workspace, metadata: &Metadata, flags: &[OsString]) -> Resul
     let programs = metadata.target_directory.join("release");
     let mut call = Call::new(programs.join("bench-base"), LIMIT)
         .args(flags)
-        .env(PROGRAMS_VARIABLE, &programs)
-        .env(CLIENTS_VARIABLE, &clients.folder)
-        .env(NODE_VARIABLE, clients.runtime.program());
-    for (name, value) in devnet.variables() {
-        call = call.env(name, value);
+        .env(PROGRAMS_VARIABLE, &programs);
+    for (variable, value) in foundry.chain()? {
+        call = call.env(variable, value);
+    }
+    for (variable, value) in clients.told() {
+        call = call.env(variable, value);
     }
     call.run()
 }

@@ -6,33 +6,29 @@ use std::{ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process, 
 use serde_json::Value;
 
 use crate::{
-    cache::Cache, failure::Failure, metadata::cargo, tools::devnet::Devnet, workspace::Workspace,
+    cache::Cache, failure::Failure, metadata::cargo, tools::Foundry, workspace::Workspace,
 };
 
 const PACKAGES: [&str; 2] = ["d402-node", "d402-validator-bridge"];
 const PROGRAM: &str = "d402";
+/// In the names of the rails that need a local chain of Base.
+const BASE: &str = "base-";
 const BUILD: Duration = Duration::from_secs(60 * 60);
 
 pub(crate) fn run(workspace: &Workspace, flags: &[OsString]) -> Result<process::ExitCode, Failure> {
     let program = build(workspace)?;
     let mut demo = process::Command::new(&program);
-    if needs_chain(flags) {
-        demo.envs(Devnet::prepare(workspace, &Cache::open(workspace)?)?.variables());
+    demo.arg("demo").args(flags);
+    if flags
+        .iter()
+        .any(|flag| flag.to_string_lossy().contains(BASE))
+    {
+        demo.envs(Foundry::install(workspace, &Cache::open(workspace)?)?.chain()?);
     }
-    let source = demo.arg("demo").args(flags).exec();
+    let source = demo.exec();
     Err(Failure::Start {
         command: program.display().to_string(),
         source,
-    })
-}
-
-/// Whether the demo pays on a Base chain: `--rail base-escrow`, `--rail=base-escrow`.
-fn needs_chain(flags: &[OsString]) -> bool {
-    flags.iter().any(|flag| {
-        let flag = flag.to_string_lossy();
-        flag.strip_prefix("--rail=")
-            .unwrap_or(&flag)
-            .starts_with("base-")
     })
 }
 
@@ -64,16 +60,6 @@ fn executable(messages: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_chain_is_prepared_for_the_rails_of_base_alone() {
-        let asked = |flags: &[&str]| {
-            let flags: Vec<OsString> = flags.iter().map(OsString::from).collect();
-            needs_chain(&flags)
-        };
-        assert!(asked(&["--rail", "base-escrow"]) && asked(&["--rail=base-escrow", "--json"]));
-        assert!(!asked(&[]) && !asked(&["--rail", "simulated"]) && !asked(&["--json"]));
-    }
 
     #[test]
     fn the_program_is_where_cargo_says_it_is() {

@@ -66,6 +66,8 @@ pub(crate) enum Failure {
     NoSteps,
     #[error("PostgreSQL did not start: {reason}\n{log}")]
     Postgres { reason: &'static str, log: String },
+    #[error("{what}")]
+    Unproven { what: &'static str },
     #[error("step `{step}` failed")]
     Step {
         step: &'static str,

@@ -94,7 +94,16 @@ impl Call {
     }
 
     /// Runs and returns standard output; standard error passes through.
-    pub(crate) fn output(mut self) -> Result<String, Failure> {
+    pub(crate) fn output(self) -> Result<String, Failure> {
+        let command = self.shown();
+        match self.outcome()? {
+            (status, text) if status.success() => Ok(text),
+            (status, _) => Err(Failure::Command { command, status }),
+        }
+    }
+
+    /// The same for a program that is meant to fail: how it ended, and its standard output.
+    pub(crate) fn outcome(mut self) -> Result<(ExitStatus, String), Failure> {
         let command = self.show();
         self.command.stdout(Stdio::piped());
         let mut child = self.spawn(&command)?;
@@ -109,10 +118,7 @@ impl Call {
         });
         let status = wait(&mut child, &command, self.limit)?;
         let text = reader.join().unwrap_or_default();
-        if !status.success() {
-            return Err(Failure::Command { command, status });
-        }
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        Ok((status, String::from_utf8_lossy(&text).into_owned()))
     }
 
     fn show(&self) -> String {

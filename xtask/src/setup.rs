@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     postgres,
     steps::Context,
-    tools::{self, Package, Requirement, Runtime},
+    tools::{self, Foundry, Packages, Requirement, Runtime},
     workspace::Workspace,
 };
 
@@ -33,11 +33,30 @@ pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
         "tools/py/requirements.txt",
         &path.to_string_lossy(),
     );
-    for folder in [tools::VERIFIER, tools::CLIENTS, tools::EVM] {
-        let path = Package::install(workspace, cache, folder)?.folder;
-        let lockfile = format!("{folder}/package-lock.json");
-        row("npm packages", &lockfile, &path.to_string_lossy());
-    }
+    let path = tools::contract_analysers(workspace, cache)?;
+    row(
+        "slither, halmos",
+        "tools/py/contracts.txt",
+        &path.to_string_lossy(),
+    );
+    let path = Packages::verifier(workspace, cache)?.folder;
+    row(
+        "npm packages",
+        "tools/js/package-lock.json",
+        &path.to_string_lossy(),
+    );
+    let path = Packages::clients(workspace, cache)?.folder;
+    row(
+        "x402 clients",
+        "tools/x402-clients/package-lock.json",
+        &path.to_string_lossy(),
+    );
+    let path = Foundry::install(workspace, cache)?.folder;
+    row(
+        "forge, anvil",
+        "tools/evm/package-lock.json",
+        &path.to_string_lossy(),
+    );
     println!("cache: {}", cache.folder().display());
     Ok(())
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {TestUSDC} from "../tokens/TestUSDC.sol";
 import {Multicall3} from "../tokens/Multicall3.sol";
 import {Scene} from "../support/Scene.sol";
-import {SettlementReceipt, Row, Signature, Terms, ValidatorSet} from "../../src/Types.sol";
+import {Authorization, SettlementReceipt, Signature, Terms, ValidatorSet} from "../../src/Types.sol";
 
 /// Gas of whole transactions (`--isolate`): intrinsic gas and calldata are in it. Receivers that exist hold a unit.
-contract GasTest is Scene {
+abstract contract GasTest is Scene {
+    function _token() internal pure virtual returns (string memory);
+
     function setUp() public virtual override {
         super.setUp();
         for (uint256 i; i < 3; ++i) {
@@ -31,7 +34,7 @@ contract GasTest is Scene {
         ValidatorSet memory set = _set(3, 5);
         Signature[] memory signatures = _sign(terms, receipt, 3);
         ledger.settle(terms, receipt, set, signatures);
-        vm.snapshotGasLastCall("usdc", "settle 3-of-5, 3 existing payees, commission, fee, refund");
+        vm.snapshotGasLastCall(_token(), "settle 3-of-5, 3 existing payees, commission, fee, refund");
     }
 
     function test_gas_settle_single() public {
@@ -42,7 +45,7 @@ contract GasTest is Scene {
         ValidatorSet memory set = _set(1, 1);
         Signature[] memory signatures = _sign(terms, receipt, 1);
         ledger.settle(terms, receipt, set, signatures);
-        vm.snapshotGasLastCall("usdc", "settle 1-of-1, 1 existing payee");
+        vm.snapshotGasLastCall(_token(), "settle 1-of-1, 1 existing payee");
     }
 
     function test_gas_refund() public {
@@ -50,7 +53,7 @@ contract GasTest is Scene {
         _fund(terms, BUDGET);
         vm.warp(REFUND_AFTER);
         ledger.sweep(terms, address(usdc));
-        vm.snapshotGasLastCall("usdc", "refund");
+        vm.snapshotGasLastCall(_token(), "refund");
     }
 
     function test_gas_late_sweep() public {
@@ -59,20 +62,37 @@ contract GasTest is Scene {
         _settleThree(terms);
         _fund(terms, BUDGET);
         ledger.sweep(terms, address(usdc));
-        vm.snapshotGasLastCall("usdc", "late sweep");
+        vm.snapshotGasLastCall(_token(), "late sweep");
+    }
+
+    function test_gas_settle_with_3_fresh_payees() public {
+        workers = _sortedWallets(6);
+        address[] memory fresh = new address[](3);
+        uint256 n;
+        for (uint256 i; i < 6 && n < 3; ++i) {
+            if (usdc.balanceOf(workers[i]) == 0) fresh[n++] = workers[i];
+        }
+        workers = fresh;
+        Terms memory terms = _terms();
+        _fund(terms, BUDGET);
+        SettlementReceipt memory receipt = _paid(_rows(3, 1_000_000));
+        ValidatorSet memory set = _set(3, 5);
+        Signature[] memory signatures = _sign(terms, receipt, 3);
+        ledger.settle(terms, receipt, set, signatures);
+        vm.snapshotGasLastCall(_token(), "settle 3-of-5, 3 fresh payees, commission, fee, refund");
     }
 
     function test_gas_batch_of_10_with_3_payees() public {
         _batch(_set(3, 5), 3, true);
         vm.snapshotValue(
-            "usdc", "batch of 10 (Multicall3), per task, 3 existing payees", vm.lastCallGas().gasTotalUsed / 10
+            _token(), "batch of 10 (Multicall3), per task, 3 existing payees", vm.lastCallGas().gasTotalUsed / 10
         );
     }
 
     function test_gas_batch_of_10_singles() public {
         _batch(_set(1, 1), 1, false);
         vm.snapshotValue(
-            "usdc", "batch of 10 (Multicall3), per task, 1 existing payee", vm.lastCallGas().gasTotalUsed / 10
+            _token(), "batch of 10 (Multicall3), per task, 1 existing payee", vm.lastCallGas().gasTotalUsed / 10
         );
     }
 
@@ -94,5 +114,57 @@ contract GasTest is Scene {
         for (uint256 i; i < 10; ++i) {
             assertTrue(results[i].success);
         }
+    }
+}
+
+/// The token of the goals: proxy, pause flag, blocklist.
+contract GasUsdcTest is GasTest {
+    function _token() internal pure override returns (string memory) {
+        return "usdc-shaped";
+    }
+
+    function test_gas_claim_credit() public {
+        Terms memory terms = _terms();
+        _fund(terms, BUDGET);
+        usdc.setBlocked(workers[1], true);
+        _settleThree(terms);
+        usdc.setBlocked(workers[1], false);
+        ledger.claimCredit(terms, workers[1]);
+        vm.snapshotGasLastCall(_token(), "claim a credit");
+    }
+
+    function test_gas_pay() public {
+        Terms memory terms = _terms();
+        address escrow = ledger.escrowOf(terms);
+        uint256 key = uint256(keccak256("payer"));
+        usdc.mint(vm.addr(key), BUDGET);
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256(
+                    "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
+                ),
+                vm.addr(key),
+                escrow,
+                BUDGET,
+                0,
+                NOW + 1,
+                bytes32("1")
+            )
+        );
+        bytes32 digest = keccak256(abi.encodePacked(hex"1901", usdc.DOMAIN_SEPARATOR(), structHash));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        ledger.pay(terms, Authorization(vm.addr(key), BUDGET, 0, NOW + 1, "1"), v, r, s);
+        vm.snapshotGasLastCall(_token(), "pay: authorization, terms published");
+    }
+}
+
+/// The plain test token.
+contract GasPlainTest is GasTest {
+    function _token() internal pure override returns (string memory) {
+        return "plain";
+    }
+
+    function _asset() internal override returns (address) {
+        return address(new TestUSDC());
     }
 }

@@ -29,9 +29,13 @@ abstract contract Scene is Test {
         vm.warp(NOW);
         vm.chainId(84532);
         ledger = new TaskEscrow();
-        usdc = ProxyUSDCLogic(address(new ProxyUSDC(address(new ProxyUSDCLogic()))));
+        usdc = ProxyUSDCLogic(_asset());
         keys = _sortedKeys(5);
         workers = _sortedWallets(3);
+    }
+
+    function _asset() internal virtual returns (address) {
+        return address(new ProxyUSDC(address(new ProxyUSDCLogic())));
     }
 
     // ---- people

@@ -12,17 +12,20 @@
 //! | [`rpc`] | one provider: a request, a typed answer |
 //! | [`chain`] | one or two providers that agree, blocks and confirmation levels |
 //! | [`abi`] | the token, the ledger and Multicall3 as the chain encodes them |
-//! | [`escrow`] | what an escrow received, holds and paid |
+//! | [`escrow`] | what an escrow received and holds |
+//! | [`settled`] | what the ledger paid |
 #![warn(missing_docs)]
 
 pub mod abi;
 pub mod chain;
 pub mod escrow;
 pub mod rpc;
+pub mod settled;
 mod wire;
 
 pub use alloy::primitives;
 pub use chain::{Chain, ChainOptions, Finality, Head, Level};
-pub use escrow::{EscrowQuery, EscrowView, PaidRow, SettledView, Shares};
+pub use escrow::{EscrowQuery, EscrowView, Shares};
 pub use rpc::{Rpc, RpcError, RpcLimits};
+pub use settled::{PaidRow, SettledView};
 pub use wire::{Block, Log, TransactionReceipt};

@@ -14,7 +14,7 @@ use d402_rails::evm::EvmKey;
 use d402_settlement::market::BASE_SEPOLIA_NETWORK;
 use serde_json::{Value, json};
 
-use crate::{BaseMarket, BasePlan, base_task, now_ms};
+use crate::{BasePlan, BaseShop, base_task, now_ms};
 use measure::{Cost, Meter, ratio_tenths};
 use rival::Stock;
 
@@ -115,7 +115,7 @@ impl Row {
 }
 
 async fn run(plan: Plan) -> Vec<Row> {
-    let market = BaseMarket::start(BasePlan {
+    let market = BaseShop::start(BasePlan {
         purse: 1_000_000_000,
         // Nobody bids: a settled payment stays one, and the gateway has no task to drive.
         workers: 0,
@@ -141,7 +141,7 @@ async fn run(plan: Plan) -> Vec<Row> {
 }
 
 /// The same payments, verified by both, in waves, so that neither has the quieter time.
-async fn verify(buyer: &Buyer, market: &BaseMarket, stock: &Stock, count: usize) -> (Cost, Cost) {
+async fn verify(buyer: &Buyer, market: &BaseShop, stock: &Stock, count: usize) -> (Cost, Cost) {
     let own_url = format!("{}/verify", market.origin);
     let stock_url = format!("{}/verify", stock.origin);
     let warm = buyer.payments(count.min(VERIFY_WAVE)).await;
@@ -162,7 +162,7 @@ async fn verify(buyer: &Buyer, market: &BaseMarket, stock: &Stock, count: usize)
 
 /// Different payments: each settles once. Ours is the whole paid request: the challenge is checked, the payment
 /// verified, written down, sent, and believed; then the task is the market's.
-async fn settle(buyer: &Buyer, market: &BaseMarket, stock: &Stock, count: usize) -> (Cost, Cost) {
+async fn settle(buyer: &Buyer, market: &BaseShop, stock: &Stock, count: usize) -> (Cost, Cost) {
     let (mut own, mut other) = (Meter::new(market.gateway_pid()), Meter::new(stock.pid()));
     let tasks = format!("{}/tasks", market.origin);
     let (verify, settle) = (
@@ -236,7 +236,7 @@ impl Paid {
 }
 
 impl Buyer {
-    fn of(market: &BaseMarket) -> Self {
+    fn of(market: &BaseShop) -> Self {
         Self {
             http: reqwest::Client::builder()
                 .timeout(ANSWER)

@@ -4,10 +4,11 @@
 //! the run, and the summary says which steps never ran.
 
 mod checks;
+mod contracts;
 mod suites;
 
 pub(crate) use checks::advisories;
-pub(crate) use suites::{CLIENTS_VARIABLE, NODE_VARIABLE, PROGRAMS_VARIABLE};
+pub(crate) use suites::PROGRAMS_VARIABLE;
 
 use std::cell::OnceCell;
 
@@ -69,6 +70,8 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "vectors", about: "golden vectors are current and read twice", run: checks::vectors },
     Step { name: "typescript", about: "the second implementation agrees", run: suites::typescript },
     Step { name: "clients", about: "stock x402 clients and the buyer's guard", run: suites::clients },
+    Step { name: "contracts", about: "Base contracts: tests, differential, gas, deployment", run: contracts::contracts },
+    Step { name: "contract-proofs", about: "Base contracts: analysis, proofs, coverage", run: contracts::proofs },
     Step { name: "e2e", about: "journeys and attacks on real nodes", run: suites::e2e },
 ];
 

@@ -3,23 +3,20 @@
 //! All of them select the whole workspace and filter what runs, not what is built: cargo unifies
 //! features over the selected packages, so a narrower selection would build dependencies again.
 
-use std::{fs, path::Path, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{Context, checks::locked};
 use crate::{
-    failure::Failure,
-    metadata::cargo,
-    postgres::URL_VARIABLE,
-    process::Call,
-    tools,
-    tools::{Package, devnet::Devnet},
+    failure::Failure, metadata::cargo, postgres::URL_VARIABLE, process::Call, tools,
+    tools::Packages,
 };
 
 /// Names the folder with the built programs for tests that start real nodes.
 pub(crate) const PROGRAMS_VARIABLE: &str = "D402_BIN_DIR";
-/// Names the folder of the stock x402 clients for tests that buy with them, and Node.js to run them.
-pub(crate) const CLIENTS_VARIABLE: &str = "D402_X402_CLIENTS";
-pub(crate) const NODE_VARIABLE: &str = "D402_NODE";
 const BUILD: Duration = Duration::from_secs(40 * 60);
 const RUN: Duration = Duration::from_secs(40 * 60);
 
@@ -31,29 +28,22 @@ pub(super) fn build(context: &Context) -> Result<(), Failure> {
 }
 
 pub(super) fn test(context: &Context) -> Result<(), Failure> {
-    nextest(context, "not package(d402-tests)", &[])
+    nextest(context, "not package(d402-tests)")
 }
 
 pub(super) fn e2e(context: &Context) -> Result<(), Failure> {
     build(context)?;
-    let (workspace, cache) = (&context.workspace, &context.cache);
-    Package::install(workspace, cache, tools::VERIFIER)?;
-    let clients = Package::install(workspace, cache, tools::CLIENTS)?;
-    let told = [
-        (CLIENTS_VARIABLE, clients.folder.as_path()),
-        (NODE_VARIABLE, clients.runtime.program()),
-    ];
-    nextest(context, "package(d402-tests)", &told)
+    nextest(context, "package(d402-tests)")
 }
 
-fn nextest(context: &Context, filter: &str, told: &[(&str, &Path)]) -> Result<(), Failure> {
-    let devnet = Devnet::prepare(&context.workspace, &context.cache)?;
+fn nextest(context: &Context, filter: &str) -> Result<(), Failure> {
     let program = tools::cargo_tool(&context.workspace, &context.cache, "cargo-nextest")?;
     let profile = if context.workspace.ci() {
         "ci"
     } else {
         "default"
     };
+    let foundry = tools::Foundry::install(&context.workspace, &context.cache)?;
     let mut call = Call::new(program, RUN)
         .args(["nextest", "run", "--workspace", "--profile", profile])
         .args(locked(&context.workspace))
@@ -64,11 +54,14 @@ fn nextest(context: &Context, filter: &str, told: &[(&str, &Path)]) -> Result<()
             context.metadata.target_directory.join("debug"),
         )
         .dir(context.workspace.root());
-    for (name, value) in devnet.variables().iter().chain(told) {
-        call = call.env(name, value);
+    for (variable, value) in foundry.chain()? {
+        call = call.env(variable, value);
     }
     if context.workspace.ci() {
         call = call.env("CARGO_INCREMENTAL", "0");
+    }
+    for (variable, value) in Packages::clients(&context.workspace, &context.cache)?.told() {
+        call = call.env(variable, value);
     }
     call.run()
 }
@@ -81,21 +74,22 @@ pub(super) fn doctest(context: &Context) -> Result<(), Failure> {
 }
 
 pub(super) fn typescript(context: &Context) -> Result<(), Failure> {
-    let verifier = Package::install(&context.workspace, &context.cache, tools::VERIFIER)?;
+    let verifier = Packages::verifier(&context.workspace, &context.cache)?;
     typescript_tests(&verifier, &verifier.folder)
 }
 
 /// The stock clients against a stand-in gateway; against a real one they are in `e2e`.
 pub(super) fn clients(context: &Context) -> Result<(), Failure> {
     let (workspace, cache) = (&context.workspace, &context.cache);
-    let verifier = Package::install(workspace, cache, tools::VERIFIER)?;
-    let clients = Package::install(workspace, cache, tools::CLIENTS)?;
-    typescript_tests(&clients, &verifier.folder)
+    let verifier = Packages::verifier(workspace, cache)?;
+    typescript_tests(&Packages::clients(workspace, cache)?, &verifier.folder)
 }
 
-/// Types, then tests. The compiler is that of `compiler`: one copy of it is enough.
-fn typescript_tests(package: &Package, compiler: &Path) -> Result<(), Failure> {
-    let Package { runtime, folder } = package;
+/// Types, then tests. The compiler is that of another folder too: one copy of it is enough.
+fn typescript_tests(packages: &Packages, compiler: &Path) -> Result<(), Failure> {
+    let Packages {
+        runtime, folder, ..
+    } = packages;
     runtime
         .node(RUN)
         .arg(compiler.join("node_modules/typescript/bin/tsc"))

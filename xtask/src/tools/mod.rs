@@ -1,14 +1,15 @@
 //! The programs the project needs from outside: found, checked for their version, installed where
 //! this tool may, and otherwise refused with the exact fix.
 
+mod contracts;
 pub(crate) mod debian;
-pub(crate) mod devnet;
 mod node;
 mod python;
 mod version;
 
-pub(crate) use node::{CLIENTS, EVM, Package, Runtime, VERIFIER};
-pub(crate) use python::{api_tester, cargo_tool};
+pub(crate) use contracts::Foundry;
+pub(crate) use node::{Packages, Runtime};
+pub(crate) use python::{api_tester, cargo_tool, contract_analysers};
 
 use std::{path::PathBuf, time::Duration};
 

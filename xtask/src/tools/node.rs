@@ -1,5 +1,5 @@
-//! Node.js and the npm packages of this project: exactly their lockfiles, without install scripts.
-//! The machine's own Node.js is used where it is new enough, a pinned one otherwise.
+//! Node.js and the packages of a folder with a lockfile: exactly that lockfile, without install
+//! scripts. The machine's own Node.js is used where it is new enough, a pinned one otherwise.
 
 use std::{
     fs,
@@ -11,12 +11,14 @@ use super::{ASK, NODE, NPM, python};
 use crate::{cache::Cache, failure::Failure, process::Call, workspace::Workspace};
 
 const LIMIT: Duration = Duration::from_secs(10 * 60);
-/// The TypeScript implementation.
-pub(crate) const VERIFIER: &str = "tools/js";
+/// The TypeScript verifier.
+const VERIFIER: &str = "tools/js";
 /// Stock x402 clients and the stock facilitator.
-pub(crate) const CLIENTS: &str = "tools/x402-clients";
-/// Contract toolchain: compiler, forge, anvil, libraries.
-pub(crate) const EVM: &str = "tools/evm";
+const CLIENTS: &str = "tools/x402-clients";
+/// Names the folder of the stock clients, for programs that start them.
+const CLIENTS_VARIABLE: &str = "D402_X402_CLIENTS";
+/// Names Node.js, for the same.
+const NODE_VARIABLE: &str = "D402_NODE";
 const STAMP: &str = "node_modules/.d402-lock.json";
 const NPM_SCRIPT: &str = "lib/node_modules/npm/bin/npm-cli.js";
 
@@ -43,19 +45,15 @@ impl Runtime {
         })
     }
 
-    /// The folder to look for `node` in; `None` where it is a program of the machine.
-    pub(crate) fn folder(&self) -> Option<PathBuf> {
-        let folder = self.node.parent()?;
-        (!folder.as_os_str().is_empty()).then(|| folder.to_path_buf())
-    }
-
-    /// The program itself.
-    pub(crate) fn program(&self) -> &Path {
-        &self.node
-    }
-
     pub(crate) fn node(&self, limit: Duration) -> Call {
         Call::new(&self.node, limit)
+    }
+
+    /// The folder of `node` where that is not the machine's own: programs that start `node` by its
+    /// name need it on the PATH.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.npm.as_ref()?;
+        self.node.parent().map(PathBuf::from)
     }
 
     fn npm(&self) -> Call {
@@ -72,35 +70,55 @@ impl Runtime {
     }
 }
 
-/// A package of this project with its dependencies in place.
-pub(crate) struct Package {
+/// A folder with its npm packages in place.
+pub(crate) struct Packages {
     pub(crate) runtime: Runtime,
     pub(crate) folder: PathBuf,
+    name: &'static str,
 }
 
-impl Package {
-    /// Installs what the lockfile in `folder` names, unless that is there already.
-    pub(crate) fn install(
+impl Packages {
+    /// Those of the TypeScript verifier.
+    pub(crate) fn verifier(workspace: &Workspace, cache: &Cache) -> Result<Self, Failure> {
+        Self::install(workspace, cache, VERIFIER)
+    }
+
+    /// The stock clients. They take the buyer's guard from the verifier, so its packages are there too.
+    pub(crate) fn clients(workspace: &Workspace, cache: &Cache) -> Result<Self, Failure> {
+        Self::verifier(workspace, cache)?;
+        Self::install(workspace, cache, CLIENTS)
+    }
+
+    /// What a program needs in its environment to start the programs of this folder.
+    pub(crate) fn told(&self) -> [(&'static str, &Path); 2] {
+        [
+            (CLIENTS_VARIABLE, &self.folder),
+            (NODE_VARIABLE, &self.runtime.node),
+        ]
+    }
+
+    pub(super) fn install(
         workspace: &Workspace,
         cache: &Cache,
-        folder: &'static str,
+        name: &'static str,
     ) -> Result<Self, Failure> {
-        let package = Self {
+        let packages = Self {
             runtime: Runtime::find(workspace, cache)?,
-            folder: workspace.join(folder),
+            folder: workspace.join(name),
+            name,
         };
-        let lockfile = package.folder.join("package-lock.json");
+        let lockfile = packages.folder.join("package-lock.json");
         let wanted = fs::read(&lockfile).map_err(Failure::file("reading", &lockfile))?;
-        if package.holds(&wanted) {
-            return Ok(package);
+        if packages.holds(&wanted) {
+            return Ok(packages);
         }
         let _lock = cache.lock("npm")?;
-        if !package.holds(&wanted) {
-            package.fill(cache, folder)?;
-            let stamp = package.folder.join(STAMP);
+        if !packages.holds(&wanted) {
+            packages.fill(cache)?;
+            let stamp = packages.folder.join(STAMP);
             fs::write(&stamp, &wanted).map_err(Failure::file("writing", &stamp))?;
         }
-        Ok(package)
+        Ok(packages)
     }
 
     /// True where the installed packages are those of this lockfile.
@@ -108,8 +126,9 @@ impl Package {
         fs::read(self.folder.join(STAMP)).is_ok_and(|installed| installed == wanted)
     }
 
-    fn fill(&self, cache: &Cache, folder: &str) -> Result<(), Failure> {
-        eprintln!("installing the packages of {folder}/package-lock.json");
+    fn fill(&self, cache: &Cache) -> Result<(), Failure> {
+        let name = self.name;
+        eprintln!("installing the packages of {name}/package-lock.json");
         let install = self
             .runtime
             .npm()
@@ -122,7 +141,7 @@ impl Package {
             what: "npm packages",
             command,
             fix: format!(
-                "make the npm registry reachable and run again, or by hand: cd {folder} && npm ci"
+                "make the npm registry reachable and run again, or by hand: cd {name} && npm ci"
             ),
         })
     }

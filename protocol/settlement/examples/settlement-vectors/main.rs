@@ -14,6 +14,7 @@
     clippy::panic,
     clippy::too_many_lines,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     reason = "a tool for developers: it stops at the first surprise, and its tables are long"
 )]
 

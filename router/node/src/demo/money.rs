@@ -28,7 +28,7 @@ pub(super) enum Money {
     /// USDC of a development chain.
     Base {
         /// The chain; it ends with this value.
-        devnet: Devnet,
+        devnet: Box<Devnet>,
     },
 }
 
@@ -39,7 +39,9 @@ impl Money {
             block_time: Some(1),
         };
         let devnet = Devnet::start(options).await?;
-        Ok(Self::Base { devnet })
+        Ok(Self::Base {
+            devnet: Box::new(devnet),
+        })
     }
 
     pub(super) const fn network(&self) -> &'static str {

@@ -7,32 +7,31 @@
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::sol_types::{SolCall as _, SolEvent as _};
+use alloy::sol_types::SolCall as _;
 use async_trait::async_trait;
 use d402_core::ports::{
     Deposit, PaymentFault, Rail, RailError, Settled, VaultState, VerifiedPayment,
 };
-use d402_evm::abi::Token;
-use d402_evm::chain::LogFilter;
+use d402_evm::abi::{MULTICALL3, Token};
 use d402_evm::rpc::Silence;
 use d402_evm::{Chain, EscrowQuery, EscrowView, Level, RpcError};
 use d402_objects::{Amount, Cid, Hex32, SignedReceipt};
 use d402_settlement::ValidatorSet;
-use d402_settlement::evm::{EVM_TERMS_LEN, EvmAccount, EvmSigners, EvmTerms};
+use d402_settlement::evm::{EVM_TERMS_LEN, EvmSigners, EvmTerms};
 use d402_wire::simchain::{PaidKind, PaidRow};
+use tokio::sync::OnceCell;
 
 use super::authorization::{SignedAuthorization, TokenDomain};
-use super::body::{MoneyBody, ReceiptBody, SetBody, intent_key};
+use super::body::MoneyBody;
 use super::check::{CLOCK_SLACK_S, Checked, MAX_WINDOW_S, Trial, check};
-use super::outcome::{self, Verdict, not_sent, refused, retry};
-use super::sequencer::{SendError, Sequencer};
+use super::money::settlement;
+use super::outcome::{refused, retry};
+use super::sequencer::Sequencer;
 use crate::recent::Recent;
 
 /// No accepted payment is valid longer than this after `issuedAt`: challenges live 120 s, payments another
 /// 120 s and the slack of clocks. From then on an unseen payment is impossible (threat #71).
 pub const LAST_VALID_S: u64 = 120 + MAX_WINDOW_S + CLOCK_SLACK_S;
-/// Most sweeps of one escrow by one body.
-const MAX_SWEEPS: u32 = 64;
 
 /// What the rail is over.
 #[derive(Clone, Debug)]
@@ -48,9 +47,10 @@ pub struct EscrowRailOptions {
 /// Base task escrow as a way to pay.
 #[derive(Debug)]
 pub struct EscrowRail {
-    options: EscrowRailOptions,
-    chain: Arc<Chain>,
-    sequencer: Sequencer,
+    pub(super) options: EscrowRailOptions,
+    pub(super) chain: Arc<Chain>,
+    pub(super) sequencer: Sequencer,
+    deployed: OnceCell<()>,
     sets: Recent<ValidatorSet>,
     payments: Recent<Seen>,
 }
@@ -64,10 +64,10 @@ struct Seen {
 }
 
 /// Terms with what follows from them on this chain.
-struct Place {
-    bytes: Bytes,
-    terms: EvmTerms,
-    query: EscrowQuery,
+pub(super) struct Place {
+    pub(super) bytes: Bytes,
+    pub(super) terms: EvmTerms,
+    pub(super) query: EscrowQuery,
 }
 
 impl EscrowRail {
@@ -78,6 +78,7 @@ impl EscrowRail {
             options,
             chain,
             sequencer,
+            deployed: OnceCell::new(),
             sets: Recent::default(),
             payments: Recent::default(),
         }
@@ -105,7 +106,26 @@ impl EscrowRail {
         })
     }
 
-    async fn view(&self, place: &Place, level: Level) -> Result<EscrowView, RailError> {
+    /// A call to an address without code succeeds and does nothing: without this, a wrong ledger address would
+    /// pass every trial run and burn gas on payments that never happen.
+    async fn check_deployed(&self) -> Result<(), RailError> {
+        self.deployed
+            .get_or_try_init(|| async {
+                let head = self.chain.now().await.map_err(unknown)?;
+                for contract in [self.options.ledger, MULTICALL3, self.options.token.asset] {
+                    let code = self.chain.code(contract, &head).await.map_err(unknown)?;
+                    if code.is_empty() {
+                        tracing::error!(%contract, "no contract at this address");
+                        return Err(RailError::Unknown);
+                    }
+                }
+                Ok(())
+            })
+            .await
+            .copied()
+    }
+
+    pub(super) async fn view(&self, place: &Place, level: Level) -> Result<EscrowView, RailError> {
         EscrowView::read(&self.chain, &place.query, level)
             .await
             .map_err(unknown)
@@ -118,7 +138,7 @@ impl EscrowRail {
             .level(place.terms.budget.get())
     }
 
-    fn note(&self, payment: &SignedAuthorization) -> Hex32 {
+    pub(super) fn note(&self, payment: &SignedAuthorization) -> Hex32 {
         let id = payment.id(&self.options.token);
         let given = &payment.authorization;
         self.payments.remember(
@@ -132,61 +152,12 @@ impl EscrowRail {
         id
     }
 
-    /// Whether this very authorization moved money into the escrow, whoever submitted it (threat #37): both
-    /// events, in one transaction that was executed.
-    async fn came_here(
+    pub(super) async fn is_spent(
         &self,
-        place: &Place,
-        payment: &SignedAuthorization,
+        from: Address,
+        nonce: B256,
+        level: Level,
     ) -> Result<bool, RailError> {
-        let given = &payment.authorization;
-        let head = self.chain.now().await.map_err(unknown)?;
-        let since = place.terms.issued_at.saturating_sub(LAST_VALID_S);
-        let first = self
-            .chain
-            .block_before(since, &head)
-            .await
-            .map_err(unknown)?;
-        let filter = LogFilter {
-            addresses: vec![place.query.asset],
-            topics: vec![
-                Some(vec![Token::AuthorizationUsed::SIGNATURE_HASH]),
-                Some(vec![given.from.into_word()]),
-                Some(vec![given.nonce]),
-            ],
-        };
-        let step = self.chain.options().log_range.max(1);
-        let mut from = first;
-        while from <= head.number {
-            let to = from.saturating_add(step.saturating_sub(1)).min(head.number);
-            let logs = self
-                .chain
-                .logs((from, to), &filter)
-                .await
-                .map_err(unknown)?;
-            if let Some(used) = logs.first() {
-                let receipt = self
-                    .chain
-                    .receipt(used.transaction_hash)
-                    .await
-                    .map_err(unknown)?
-                    .ok_or(RailError::Unknown)?;
-                return Ok(receipt.logs.iter().any(|log| {
-                    log.address == place.query.asset
-                        && Token::Transfer::decode_raw_log(log.topics.iter().copied(), &log.data)
-                            .is_ok_and(|moved| {
-                                moved.from == given.from
-                                    && moved.to == place.query.escrow
-                                    && moved.value == given.value
-                            })
-                }));
-            }
-            from = to.saturating_add(1);
-        }
-        Ok(false)
-    }
-
-    async fn is_spent(&self, from: Address, nonce: B256, level: Level) -> Result<bool, RailError> {
         let head = self.chain.head(level).await.map_err(unknown)?;
         let call = Token::authorizationStateCall {
             authorizer: from,
@@ -227,100 +198,6 @@ impl EscrowRail {
             Deposit::Impossible
         })
     }
-
-    async fn submit_payment(
-        &self,
-        place: &Place,
-        (body, payment): (&[u8], &SignedAuthorization),
-        call: super::body::Call,
-    ) -> Result<(), RailError> {
-        self.note(payment);
-        let key = intent_key(body, 0);
-        let error = match self.sequencer.bring(key, call.target, &call.input).await {
-            Ok(_) => return Ok(()),
-            Err(SendError::Reverted { data }) => data,
-            Err(error) => return Err(not_sent(&error)),
-        };
-        let given = &payment.authorization;
-        if self
-            .is_spent(given.from, given.nonce, Level::Latest)
-            .await?
-        {
-            return if self.came_here(place, payment).await? {
-                Ok(())
-            } else {
-                Err(refused(outcome::SPENT))
-            };
-        }
-        let now = self.chain.now().await.map_err(unknown)?;
-        if U256::from(now.timestamp) >= given.valid_before {
-            return Err(refused(outcome::EXPIRED));
-        }
-        Err(match outcome::judge(&error, false) {
-            Verdict::Never(rule) => RailError::Refused { rule },
-            Verdict::NotNow(rule) => retry(rule),
-            // Batched with the making of a wallet, the ledger's reason is wrapped: time decides.
-            Verdict::PaymentRefused => retry("PaymentRefused"),
-            Verdict::AlreadySettled => refused("AlreadySettled"),
-            Verdict::NothingToSweep => retry("Reverted"),
-        })
-    }
-
-    async fn submit_settlement(
-        &self,
-        place: &Place,
-        (body, receipt_cid): (&[u8], B256),
-        call: super::body::Call,
-    ) -> Result<(), RailError> {
-        let key = intent_key(body, 0);
-        let data = match self.sequencer.bring(key, call.target, &call.input).await {
-            Ok(_) => return Ok(()),
-            Err(SendError::Reverted { data }) => data,
-            Err(error) => return Err(not_sent(&error)),
-        };
-        Err(match outcome::judge(&data, place.terms.on_silence == 1) {
-            // A payee may have been faster with the same receipt (threat #12).
-            Verdict::AlreadySettled => {
-                let view = self.view(place, Level::Latest).await?;
-                match view.settled {
-                    Some(settled) if settled.receipt_cid == receipt_cid => return Ok(()),
-                    Some(_) => refused("AlreadySettled"),
-                    None => refused("Swept"),
-                }
-            }
-            Verdict::NotNow(rule) => retry(rule),
-            Verdict::Never(rule) => RailError::Refused { rule },
-            Verdict::NothingToSweep | Verdict::PaymentRefused => RailError::Unknown,
-        })
-    }
-
-    /// A sweep may be wanted again whenever something came afterwards, so every executed one is followed by
-    /// an intent of its own.
-    async fn submit_sweep(&self, body: &[u8], call: super::body::Call) -> Result<(), RailError> {
-        for round in 0..MAX_SWEEPS {
-            let key = intent_key(body, round);
-            if self
-                .sequencer
-                .is_included(key)
-                .await
-                .map_err(|e| not_sent(&e))?
-            {
-                continue;
-            }
-            let data = match self.sequencer.bring(key, call.target, &call.input).await {
-                Ok(_) => return Ok(()),
-                Err(SendError::Reverted { data }) => data,
-                Err(error) => return Err(not_sent(&error)),
-            };
-            return match outcome::judge(&data, false) {
-                Verdict::NothingToSweep => Ok(()),
-                Verdict::NotNow(rule) => Err(retry(rule)),
-                Verdict::Never(rule) => Err(RailError::Refused { rule }),
-                Verdict::AlreadySettled | Verdict::PaymentRefused => Err(RailError::Unknown),
-            };
-        }
-        Err(retry("SweptTooOften"))
-    }
 }
 
 #[async_trait]
@@ -360,6 +237,7 @@ impl Rail for EscrowRail {
         {
             return Ok(Err(PaymentFault::Mismatch));
         }
+        self.check_deployed().await?;
         let body = MoneyBody::Pay {
             terms: place.bytes.clone(),
             payment: payment.clone(),
@@ -393,6 +271,7 @@ impl Rail for EscrowRail {
             refused("BodyForm")
         })?;
         let place = self.place(body.terms())?;
+        self.check_deployed().await?;
         let call = body
             .call(self.options.ledger)
             .map_err(|_| refused("BodyForm"))?;
@@ -499,66 +378,22 @@ impl Rail for EscrowRail {
     }
 }
 
-fn settlement(
-    place: &Place,
-    receipt: &SignedReceipt,
-    set: &EvmSigners,
-) -> Result<MoneyBody, RailError> {
-    let decided = receipt.receipt();
-    if decided.terms_hash.as_bytes() != place.query.terms_hash.0 {
-        return Err(refused("ReceiptOfOtherTerms"));
-    }
-    let mut rows = Vec::with_capacity(decided.rows.len());
-    for row in &decided.rows {
-        let payee = row
-            .payee
-            .as_str()
-            .parse()
-            .map_err(|_| refused("PayeeForm"))?;
-        let role = match row.role {
-            d402_objects::RowRole::Worker => 0,
-            d402_objects::RowRole::Validator => 1,
-        };
-        rows.push((payee, role, row.amount));
-    }
-    let members = set.set().keys().iter().zip(0_u8..).map(|(key, index)| {
-        let kind = set.kind(index).map_or(0, |kind| kind.as_u8());
-        let account = EvmAccount::from_key(key).unwrap_or(EvmAccount::ZERO);
-        (Address::from(account.0), kind)
-    });
-    Ok(MoneyBody::Settle {
-        terms: place.bytes.clone(),
-        receipt: ReceiptBody {
-            receipt_cid: B256::from(receipt.receipt_cid().to_hex32().as_bytes()),
-            outcome: match decided.outcome {
-                d402_objects::Outcome::Paid => 1,
-                d402_objects::Outcome::Rejected => 2,
-            },
-            rows,
-        },
-        set: SetBody {
-            m: set.set().m(),
-            members: members.collect(),
-        },
-        signatures: receipt
-            .signatures()
-            .iter()
-            .map(|s| (s.set_index, Bytes::copy_from_slice(s.signature.as_slice())))
-            .collect(),
-    })
-}
-
 fn amount(units: u128) -> Result<Amount, RailError> {
     Amount::new(units).map_err(|_| RailError::Unknown)
 }
 
 /// Whatever a provider did not say is not known; a revert of a question is a provider's fault too.
-fn unknown(error: RpcError) -> RailError {
-    match &error {
+pub(super) fn unknown(error: RpcError) -> RailError {
+    let suspicious = matches!(
+        error,
         RpcError::Unknown {
             why: Silence::OtherChain | Silence::Disagreement,
-        } => tracing::error!(%error, "provider is not believed"),
-        _ => tracing::debug!(%error, "chain gave no answer"),
+        }
+    );
+    if suspicious {
+        tracing::error!(%error, "provider is not believed");
+    } else {
+        tracing::debug!(%error, "chain gave no answer");
     }
     RailError::Unknown
 }

@@ -9,6 +9,7 @@
 //! | [`book`] | which intent has which nonce, durable |
 //! | [`sequencer`] | intents become transactions and stay on the chain |
 //! | [`outcome`] | what a refusal of the ledger means for money |
+//! | `money` | submitting the effects of the escrow rail |
 //! | [`devnet`] | a chain of this machine, for demo and tests |
 //! | [`escrow`] | [`d402_core::ports::Rail`] with payTo = the task's escrow |
 
@@ -18,6 +19,7 @@ pub mod book;
 pub mod check;
 pub mod devnet;
 pub mod escrow;
+mod money;
 pub mod outcome;
 pub mod sequencer;
 pub mod signature;

@@ -326,14 +326,11 @@ impl Sequencer {
 
     async fn gas(&self, target: Address, input: &Bytes) -> Result<u64, SendError> {
         let call = json!({"from": self.signer(), "to": target, "data": input});
-        let estimate = self
-            .chain
-            .estimate(&call)
-            .await
-            .map_err(|error| match error {
-                RpcError::Reverted { data } => SendError::Reverted { data },
-                other => SendError::Unknown(other),
-            })?;
+        let estimate = match self.chain.estimate(&call).await {
+            Ok(gas) => gas,
+            Err(RpcError::Reverted { data }) => return Err(SendError::Reverted { data }),
+            Err(error) => return Err(SendError::Unknown(error)),
+        };
         // A fifth on top: between estimate and execution a balance may become non-zero or a row cold.
         let needed = estimate.saturating_add(estimate.checked_div(5).unwrap_or(0));
         if needed > self.caps.max_gas {

@@ -12,5 +12,7 @@
 
 mod conformance;
 mod proxy;
+mod rules;
+mod sending;
 
 mod stage;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use d402_core::ports::Clock;
 use d402_evm::{Chain, ChainOptions, Finality};
 use d402_objects::{
@@ -28,6 +28,7 @@ pub(super) const NETWORK: &str = "eip155:84532";
 #[derive(Debug)]
 pub(super) struct WallClock;
 
+#[allow(clippy::disallowed_methods, reason = "the clock of these tests")]
 impl Clock for WallClock {
     fn now_ms(&self) -> u64 {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -51,10 +52,7 @@ pub(super) fn token() -> TokenDomain {
 }
 
 pub(super) fn ledger() -> Address {
-    // TEMP
-    "0x85f35054BfF8B2f10635Ee4F9830b75b8Ab2aFFA"
-        .parse()
-        .unwrap()
+    Address::from(d402_settlement::market::LEDGER.0)
 }
 
 pub(super) fn domain() -> EvmDomain {
@@ -190,7 +188,10 @@ impl Stage {
     pub(super) async fn start() -> Self {
         let devnet = Devnet::start(DevnetOptions::default()).await.unwrap();
         let proxy = Proxy::start(devnet.url()).await;
-        let chain = Arc::new(chain(&[proxy.url.clone()], Finality::DEVELOPMENT));
+        let chain = Arc::new(chain(
+            std::slice::from_ref(&proxy.url),
+            Finality::DEVELOPMENT,
+        ));
         let folder = tempfile::tempdir().unwrap();
         let rail = rail(&chain, folder.path()).await;
         devnet.give_gas(rail.sequencer().signer()).await.unwrap();
@@ -225,6 +226,32 @@ impl Stage {
         };
         let data = alloy::sol_types::SolCall::abi_encode(&call).into();
         self.devnet.send(WHALE, USDC, data).await.unwrap();
+    }
+
+    /// A factory that deploys whatever it is called with, the call that makes a wallet of `owner`, and the
+    /// wallet's address. The wallet answers ERC-1271 by recovering its owner and does nothing else.
+    pub(super) async fn wallet_of(&self, owner: Address) -> (Address, Bytes, Address) {
+        let factory = Address::repeat_byte(0xFA);
+        // calldatacopy(0, 0, calldatasize()); create2(0, 0, calldatasize(), 0)
+        let code = "0x363d3d373d363d3df560005260206000f3";
+        let placed = self
+            .devnet
+            .ask("anvil_setCode", json!([factory, code]))
+            .await;
+        placed.unwrap();
+        // ecrecover(hash, v, r, s) == owner ? 0x1626ba7e : 0
+        let owner = alloy::primitives::hex::encode(owner);
+        let runtime = format!(
+            "60043560005260a43560f81c6020526064356040526084356060526020600060806000600\
+             15afa50600051 73{owner}14 631626ba7e60e01b02 60005260206000f3"
+        )
+        .replace([' ', '\n'], "");
+        let length = runtime.len() / 2;
+        let init: Bytes = format!("0x61{length:04x}80600c6000396000f3{runtime}")
+            .parse()
+            .unwrap();
+        let wallet = factory.create2(B256::ZERO, alloy::primitives::keccak256(&init));
+        (factory, init, wallet)
     }
 
     pub(super) async fn now(&self) -> u64 {

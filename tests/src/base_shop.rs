@@ -37,7 +37,7 @@ pub struct BasePlan {
 }
 
 /// A running market; everything is ended when it is dropped, the chain last.
-pub struct BaseMarket {
+pub struct BaseShop {
     gateway: Node,
     nodes: Vec<Node>,
     /// Origin of the gateway.
@@ -76,7 +76,7 @@ fn key_of(label: &str) -> EvmKey {
     EvmKey::from_secret(&secret_of(label)).expect("a key")
 }
 
-impl BaseMarket {
+impl BaseShop {
     /// Starts everything and waits until the gateway can sell.
     pub async fn start(BasePlan { purse, workers }: BasePlan) -> Self {
         let options = DevnetOptions {
@@ -165,7 +165,7 @@ impl BaseMarket {
     }
 }
 
-impl Drop for BaseMarket {
+impl Drop for BaseShop {
     fn drop(&mut self) {
         self.gateway.kill();
         self.nodes.clear();

@@ -1,0 +1,423 @@
+//! A market on a Base chain of this machine, and a provider that stops the gateway at chosen moments.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use d402_node::buyer::{GatewayClient, Wallet, Wishes};
+use d402_node::config::{GatewayRail, NodeConfig, Role, ValidatorRail};
+use d402_node::{cli, keys};
+use d402_objects::{Amount, Bps, Commission, Ed25519Id, Hex32, Mode, OnSilence, SigningKey};
+use d402_rails::evm::EvmKey;
+use d402_rails::evm::devnet::{Devnet, DevnetOptions, USDC};
+use d402_settlement::market::BASE_SEPOLIA_NETWORK;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
+
+use crate::processes::Node;
+use crate::{eventually, jq, now_ms};
+
+/// How long until the gateway knows everybody, on a busy machine.
+const SELLS: Duration = Duration::from_secs(90);
+/// Password of the tests' keystores.
+const PASSWORD: &str = "test";
+
+/// When the next transaction of the gateway meets its accident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the chain has it.
+    Before,
+    /// The chain has it, the gateway has no answer.
+    After,
+}
+
+#[derive(Default)]
+struct Plan {
+    /// Transactions to let through first, and the moment of the one after them.
+    next: Option<(u32, Moment)>,
+    /// Whether the held answer is given up (lost) or kept back until the connection ends.
+    lose: bool,
+}
+
+/// A provider between gateway and chain that can hold or lose one transaction.
+#[derive(Clone)]
+pub struct Gate {
+    plan: Arc<Mutex<Plan>>,
+    reached: Arc<Notify>,
+    http: reqwest::Client,
+    upstream: String,
+    url: String,
+}
+
+impl Gate {
+    async fn start(upstream: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let gate = Self {
+            plan: Arc::default(),
+            reached: Arc::default(),
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .expect("an HTTP client"),
+            upstream: upstream.to_owned(),
+            url: format!("http://{}", listener.local_addr().expect("an address")),
+        };
+        let app = Router::new().fallback(serve).with_state(gate.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        gate
+    }
+
+    /// Holds the transaction after `skip` others at this moment, for ever: its sender is about to be killed.
+    pub fn hold(&self, skip: u32, moment: Moment) {
+        *self.plan.lock().expect("a lock") = Plan {
+            next: Some((skip, moment)),
+            lose: false,
+        };
+    }
+
+    /// Loses it instead: the sender gets an error and lives on.
+    pub fn lose(&self, skip: u32, moment: Moment) {
+        self.hold(skip, moment);
+        self.plan.lock().expect("a lock").lose = true;
+    }
+
+    /// Waits until the planned moment has come.
+    pub async fn reached(&self, limit: Duration) {
+        let reached = tokio::time::timeout(limit, self.reached.notified()).await;
+        reached.expect("the gateway sends the transaction");
+    }
+
+    async fn pass(&self, body: Bytes) -> Response {
+        let request = self
+            .http
+            .post(&self.upstream)
+            .header("content-type", "application/json")
+            .body(body);
+        let Ok(answer) = request.send().await else {
+            return StatusCode::BAD_GATEWAY.into_response();
+        };
+        answer.bytes().await.unwrap_or_default().into_response()
+    }
+
+    /// The moment of this transaction, if it is the planned one.
+    fn meets(&self) -> Option<(Moment, bool)> {
+        let mut plan = self.plan.lock().expect("a lock");
+        let (skip, moment) = plan.next?;
+        if skip > 0 {
+            plan.next = Some((skip - 1, moment));
+            return None;
+        }
+        plan.next = None;
+        Some((moment, plan.lose))
+    }
+}
+
+async fn serve(State(gate): State<Gate>, body: Bytes) -> Response {
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let sends = request["method"] == "eth_sendRawTransaction";
+    let Some((moment, lose)) = sends.then(|| gate.meets()).flatten() else {
+        return gate.pass(body).await;
+    };
+    if moment == Moment::After {
+        let _lost = gate.pass(body).await;
+    }
+    gate.reached.notify_one();
+    if !lose {
+        std::future::pending::<()>().await;
+    }
+    StatusCode::BAD_GATEWAY.into_response()
+}
+
+/// A running market; everything is ended when it is dropped, clients before the chain.
+pub struct BaseMarket {
+    gateway: Node,
+    others: Vec<Node>,
+    origins: Vec<String>,
+    /// Who buys.
+    pub buyer: Wallet,
+    /// The gateway's way to the chain.
+    pub gate: Gate,
+    /// The chain.
+    pub devnet: Devnet,
+    home: Option<tempfile::TempDir>,
+}
+
+fn key(label: &str) -> EvmKey {
+    let seed = Sha256::digest(format!("d402 base test account of {label}"));
+    EvmKey::from_secret(&seed.into()).expect("a key")
+}
+
+fn account(label: &str) -> String {
+    format!("{:#x}", key(label).address())
+}
+
+impl BaseMarket {
+    /// One gateway, four validators, two workers, a buyer with ten dollars.
+    pub async fn start() -> Self {
+        let options = DevnetOptions {
+            block_time: Some(1),
+        };
+        let devnet = Devnet::start(options).await.expect("a development chain");
+        let gate = Gate::start(devnet.url()).await;
+        let home = tempfile::Builder::new()
+            .prefix("d402-base-")
+            .tempdir()
+            .expect("a temporary folder");
+        let state = home.path();
+        let mut config = NodeConfig::at(state.join("bootstrap"));
+        config.roles = vec![Role::Bootstrap];
+        config.import = vec![sign_capabilities(state)];
+        let mut bootstrap = Node::start("bootstrap", config);
+        let address = bootstrap.ready().await["addresses"][0].clone();
+        let address = address.as_str().expect("an address").to_owned();
+        let mut others = Vec::new();
+        for index in 0..4 {
+            others.push(validator(state, &address, devnet.url(), index));
+        }
+        for (index, price) in ["5000", "6000"].into_iter().enumerate() {
+            others.push(worker(state, &address, (index, price)));
+        }
+        let mut gateway = gateway(state, &address, &devnet, &gate).await;
+        for node in &mut others {
+            node.ready().await;
+        }
+        let origin = gateway.ready().await["http"].clone();
+        let origins = vec![origin.as_str().expect("an origin").to_owned()];
+        let buyer = key("buyer");
+        let purse = devnet.give(buyer.address(), 10_000_000).await;
+        purse.expect("money");
+        others.push(bootstrap);
+        let market = Self {
+            gateway,
+            others,
+            origins,
+            buyer: Wallet::Evm {
+                key: buyer,
+                network: BASE_SEPOLIA_NETWORK.to_owned(),
+            },
+            gate,
+            devnet,
+            home: Some(home),
+        };
+        market.sells().await;
+        market
+    }
+
+    /// Where the gateway is.
+    #[must_use]
+    pub fn origins(&self) -> &[String] {
+        &self.origins
+    }
+
+    /// SIGKILL to the gateway.
+    pub fn kill_gateway(&mut self) {
+        self.gateway.kill();
+    }
+
+    /// Starts the killed gateway on the same state and port, and waits until it is up.
+    pub async fn restart_gateway(&mut self) {
+        self.gateway.spawn();
+        self.gateway.ready().await;
+    }
+
+    /// SIGKILL to the gateway, and its return on the same state.
+    pub async fn gateway_dies_and_returns(&mut self) {
+        self.kill_gateway();
+        self.restart_gateway().await;
+    }
+
+    /// A chain on which nothing happened.
+    pub async fn empty_chain() -> Devnet {
+        let options = DevnetOptions { block_time: None };
+        Devnet::start(options).await.expect("a development chain")
+    }
+
+    /// A single-mode jq task.
+    #[must_use]
+    pub fn wishes(&self, seed: u64, deadline_ms: u64) -> Wishes {
+        let budget = Amount::from(12_000_u64);
+        Wishes {
+            capability_id: "json.transform@1".to_owned(),
+            input: jq(seed),
+            mode: Some(Mode::Single),
+            fanout: Some(1),
+            quorum: Some(1),
+            max_budget: budget,
+            budget: Some(budget),
+            deadline_ms: Some(deadline_ms),
+            refund_to: self.buyer.account(),
+            network: BASE_SEPOLIA_NETWORK.to_owned(),
+            validators: Vec::new(),
+            min_set: (4, 3),
+            max_gateway_fee_bps: 500,
+            max_commission_bps: 2_000,
+            on_silence: OnSilence::Refund,
+            access_hash: Hex32::from_bytes([0; 32]),
+        }
+    }
+
+    /// Units of an account.
+    pub async fn units(&self, account: &str) -> u128 {
+        let address = account.parse().expect("an address");
+        self.devnet.units(address).await.expect("the chain answers")
+    }
+
+    /// How many transfers of the token an account ever received.
+    pub async fn transfers_to(&self, account: &str) -> usize {
+        let topic = format!("0x{:0>64}", account.trim_start_matches("0x"));
+        let transfer = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+        let filter = json!([{
+            "fromBlock": "0x0", "toBlock": "latest", "address": USDC, "topics": [transfer, null, topic],
+        }]);
+        let logs = self.devnet.ask("eth_getLogs", filter).await;
+        let logs = logs.expect("the chain answers");
+        logs.as_array().map_or(0, Vec::len)
+    }
+
+    /// Writes a keystore with gas money; keystore and password file.
+    pub async fn keystore(&self, folder: &Path) -> (String, String) {
+        let (store, password) = (folder.join("anybody.json"), folder.join("password"));
+        std::fs::write(&password, PASSWORD).expect("a file");
+        let seed = Sha256::digest(b"d402 base test account of anybody").into();
+        let key = EvmKey::create(&seed, &store, PASSWORD).expect("a keystore");
+        self.devnet
+            .give_gas(key.address())
+            .await
+            .expect("gas money");
+        (store.display().to_string(), password.display().to_string())
+    }
+
+    async fn sells(&self) {
+        let client = GatewayClient::new(&self.origins[0]).expect("an origin");
+        let all = d402_capabilities::capabilities().len();
+        let known = |answer: &Value, name: &str| answer[name].as_array().map_or(0, Vec::len);
+        eventually("the gateway can sell", SELLS, || async {
+            let answer = client.get_json("/capabilities", None).await.ok()?;
+            let enough =
+                known(&answer, "capabilities") >= all && known(&answer, "validatorOffers") >= 4;
+            enough.then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for BaseMarket {
+    fn drop(&mut self) {
+        self.others.clear();
+        if std::thread::panicking()
+            && let Some(home) = self.home.take()
+        {
+            eprintln!("logs of all nodes: {}", home.keep().display());
+        }
+    }
+}
+
+fn config(state: &Path, address: &str, (label, role): (&str, Role)) -> NodeConfig {
+    let mut config = NodeConfig::at(state.join(label));
+    config.bootstrap = vec![address.to_owned()];
+    config.roles = vec![role];
+    config
+}
+
+fn validator(state: &Path, address: &str, rpc: &str, index: u32) -> Node {
+    let label = format!("validator-{index}");
+    let mut config = config(state, address, (&label, Role::Validator));
+    config.validator.rails.push(ValidatorRail {
+        network: BASE_SEPOLIA_NETWORK.to_owned(),
+        rpc: rpc.to_owned(),
+        second_rpc: None,
+        development: true,
+        payout: account(&label),
+        fee: "300".to_owned(),
+        asset: Some(format!("{USDC:#x}")),
+    });
+    Node::start(&label, config)
+}
+
+fn worker(state: &Path, address: &str, (index, price): (usize, &str)) -> Node {
+    let label = format!("worker-{index}");
+    let mut config = config(state, address, (&label, Role::Worker));
+    let sold = d402_capabilities::capabilities().iter();
+    config.worker.prices = sold
+        .map(|c| (c.manifest().capability_id().to_owned(), price.to_owned()))
+        .collect();
+    config.worker.payouts = [(BASE_SEPOLIA_NETWORK.to_owned(), account(&label))].into();
+    config.worker.max_running = Some(16);
+    Node::start(&label, config)
+}
+
+async fn gateway(state: &Path, address: &str, devnet: &Devnet, gate: &Gate) -> Node {
+    let mut config = config(state, address, ("gateway", Role::Gateway));
+    std::fs::create_dir_all(&config.state_dir).expect("a folder");
+    let keystore = config.state_dir.join("gas.json");
+    let password_file = config.state_dir.join("gas.password");
+    std::fs::write(&password_file, PASSWORD).expect("a file");
+    let seed = Sha256::digest(b"d402 base test gas").into();
+    let gas = EvmKey::create(&seed, &keystore, PASSWORD).expect("a keystore");
+    devnet.give_gas(gas.address()).await.expect("gas money");
+    // Fixed ports: a restarted gateway is found where it was.
+    config.listen = vec![format!("/ip4/127.0.0.1/tcp/{}", free_port())];
+    config.gateway.http = Some(([127, 0, 0, 1], free_port()).into());
+    config.gateway.rails.push(GatewayRail {
+        name: "base-escrow".to_owned(),
+        network: BASE_SEPOLIA_NETWORK.to_owned(),
+        rpc: gate.url.clone(),
+        second_rpc: None,
+        keystore,
+        password_file,
+        asset: format!("{USDC:#x}"),
+        asset_name: "USDC".to_owned(),
+        asset_version: "2".to_owned(),
+        min_budget: Some(Amount::from(1_000_u64)),
+        max_budget: None,
+        max_fee_gwei: None,
+        development: true,
+    });
+    config.gateway.policy = serde_json::from_value(json!({
+        "gateway-fee-bps": 200,
+        "gateway-fee-payees": { BASE_SEPOLIA_NETWORK: account("gateway") },
+        "validator-set-size": 4,
+        "validator-threshold": 3,
+    }))
+    .expect("a policy");
+    Node::start("gateway", config)
+}
+
+/// The creator signs every built-in manifest and registers it with a commission of 10 %.
+fn sign_capabilities(state: &Path) -> std::path::PathBuf {
+    let key: SigningKey = keys::create(&state.join("creator.key")).expect("a key can be made");
+    let mut objects = Vec::new();
+    for listed in d402_capabilities::capabilities() {
+        let template = listed.manifest_template().as_bytes();
+        let manifest = cli::manifest_of(template, Ed25519Id::from(&key)).expect("a manifest");
+        let network = BASE_SEPOLIA_NETWORK.parse().expect("a network");
+        let wallet = account("creator").parse().expect("an address");
+        let commission = Commission {
+            bps: Bps::new(1_000).expect("within bounds"),
+            wallets: [(network, wallet)].into(),
+        };
+        let namespace = "d402.test".parse().expect("a namespace");
+        let (manifest, registration) =
+            cli::register(&key, manifest, namespace, commission, now_ms()).expect("a registration");
+        objects.extend([manifest.to_value(), registration.to_value()]);
+    }
+    let path = state.join("capabilities.json");
+    cli::write_json(&path, &Value::Array(objects)).expect("a file can be written");
+    path
+}
+
+/// A port nobody listens on right now.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a loopback port is free")
+        .port()
+}
