@@ -14,7 +14,9 @@
 )]
 
 mod base;
+mod base_shop;
 pub mod bench;
+pub mod bench_base;
 mod chain;
 mod database;
 mod market;
@@ -23,9 +25,11 @@ mod pages;
 mod processes;
 mod programs;
 mod random;
+mod stock;
 mod wait;
 
 pub use base::{BaseMarket, Gate, Moment};
+pub use base_shop::{BasePlan, BaseShop, base_task, evm_account_of};
 pub use chain::{Books, Chain};
 pub use database::private_database;
 pub use market::{GatewayPlan, Market, Plan, WorkerPlan, account_of};
@@ -33,4 +37,5 @@ pub use order::{Answer, Order, jq, wishes};
 pub use pages::Pages;
 pub use programs::{program, run};
 pub use random::Random;
+pub use stock::buy_with_stock_client;
 pub use wait::{eventually, now_ms};

@@ -105,7 +105,8 @@ impl Market {
         let rpc = text(&simchain.ready().await["simulatedRpc"]);
         let mut config = NodeConfig::at(state.join("bootstrap"));
         config.roles = vec![Role::Bootstrap];
-        config.import = vec![sign_capabilities(state)];
+        let wallet = (NETWORK, account_of("creator").to_string());
+        config.import = vec![sign_capabilities(state, wallet)];
         let mut bootstrap = Node::start("bootstrap", config);
         let address = text(&bootstrap.ready().await["addresses"][0]);
         let base = Base {
@@ -294,20 +295,17 @@ fn simchain(state: &Path) -> NodeConfig {
 }
 
 /// The creator signs every built-in manifest and registers it with a commission of 10 %.
-fn sign_capabilities(state: &Path) -> PathBuf {
+pub(crate) fn sign_capabilities(state: &Path, (network, wallet): (&str, String)) -> PathBuf {
     let key: SigningKey = keys::create(&state.join("creator.key")).expect("a key can be made");
     let mut objects = Vec::new();
     for listed in d402_capabilities::capabilities() {
         let manifest =
             cli::manifest_of(listed.manifest_template().as_bytes(), Ed25519Id::from(&key))
                 .expect("a built-in manifest");
-        let wallet = account_of("creator")
-            .to_string()
-            .parse()
-            .expect("an address");
+        let wallet = wallet.parse().expect("an address");
         let commission = Commission {
             bps: Bps::new(1_000).expect("within bounds"),
-            wallets: [(NETWORK.parse().expect("a network"), wallet)].into(),
+            wallets: [(network.parse().expect("a network"), wallet)].into(),
         };
         let namespace = "d402.test".parse().expect("a namespace");
         let (manifest, registration) =
@@ -324,7 +322,7 @@ fn text(value: &Value) -> String {
 }
 
 /// A port nobody listens on right now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
         .expect("a loopback port is free")

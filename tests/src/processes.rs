@@ -102,6 +102,11 @@ impl Node {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     /// Whether the process is there.
     pub(crate) fn runs(&self) -> bool {
         self.child.is_some()

@@ -6,13 +6,22 @@ use crate::{
     cache::Cache,
     failure::Failure,
     metadata::{Metadata, cargo},
-    tools::Foundry,
+    process::Call,
+    steps::PROGRAMS_VARIABLE,
+    tools::{Foundry, Packages},
     workspace::Workspace,
 };
 
 const PACKAGE: &str = "d402-tests";
 /// The benchmark that needs a local chain of Base.
 const BASE: &str = "base";
+/// What that one runs, and itself.
+const NODES: [&str; 4] = [
+    "d402-node",
+    "d402-validator-bridge",
+    "d402-capabilities",
+    PACKAGE,
+];
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
 pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Result<(), Failure> {
@@ -25,15 +34,34 @@ pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Resu
             known: known.join(", "),
         });
     }
-    let mut call = cargo(workspace, LIMIT)
+    if name == BASE {
+        return base(workspace, &metadata, flags);
+    }
+    cargo(workspace, LIMIT)
         .args(["run", "--release", "--package", PACKAGE, "--bin", &program])
         .arg("--")
-        .args(flags);
-    if name == BASE {
-        let foundry = Foundry::install(workspace, &Cache::open(workspace)?)?;
-        for (variable, value) in foundry.chain()? {
-            call = call.env(variable, value);
-        }
+        .args(flags)
+        .run()
+}
+
+/// Measures real nodes against a program of Node.js on a local chain: all of them must be there.
+fn base(workspace: &Workspace, metadata: &Metadata, flags: &[OsString]) -> Result<(), Failure> {
+    let cache = Cache::open(workspace)?;
+    let foundry = Foundry::install(workspace, &cache)?;
+    let clients = Packages::clients(workspace, &cache)?;
+    cargo(workspace, LIMIT)
+        .args(["build", "--release", "--bins"])
+        .args(NODES.iter().flat_map(|package| ["--package", package]))
+        .run()?;
+    let programs = metadata.target_directory.join("release");
+    let mut call = Call::new(programs.join("bench-base"), LIMIT)
+        .args(flags)
+        .env(PROGRAMS_VARIABLE, &programs);
+    for (variable, value) in foundry.chain()? {
+        call = call.env(variable, value);
+    }
+    for (variable, value) in clients.told() {
+        call = call.env(variable, value);
     }
     call.run()
 }

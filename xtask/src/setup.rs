@@ -45,6 +45,12 @@ pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
         "tools/js/package-lock.json",
         &path.to_string_lossy(),
     );
+    let path = Packages::clients(workspace, cache)?.folder;
+    row(
+        "x402 clients",
+        "tools/x402-clients/package-lock.json",
+        &path.to_string_lossy(),
+    );
     let path = Foundry::install(workspace, cache)?.folder;
     row(
         "forge, anvil",

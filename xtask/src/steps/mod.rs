@@ -10,6 +10,7 @@ mod suites;
 
 pub(crate) use checks::advisories;
 pub(crate) use program::write_idl;
+pub(crate) use suites::PROGRAMS_VARIABLE;
 
 use std::cell::OnceCell;
 
@@ -71,6 +72,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "vectors", about: "golden vectors are current and read twice", run: checks::vectors },
     Step { name: "typescript", about: "the second implementation agrees", run: suites::typescript },
     Step { name: "api", about: "property-based requests against a real gateway", run: suites::api },
+    Step { name: "clients", about: "stock x402 clients and the buyer's guard", run: suites::clients },
     Step { name: "contracts", about: "Base contracts: tests, differential, gas, deployment", run: contracts::contracts },
     Step { name: "contract-proofs", about: "Base contracts: analysis, proofs, coverage", run: contracts::proofs },
     Step { name: "program", about: "the Solana program, built and tested in a simulated chain", run: program::program },

@@ -3,7 +3,11 @@
 //! All of them select the whole workspace and filter what runs, not what is built: cargo unifies
 //! features over the selected packages, so a narrower selection would build dependencies again.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{Context, checks::locked};
 use crate::{
@@ -12,7 +16,7 @@ use crate::{
 };
 
 /// Names the folder with the built programs for tests that start real nodes.
-const PROGRAMS_VARIABLE: &str = "D402_BIN_DIR";
+pub(crate) const PROGRAMS_VARIABLE: &str = "D402_BIN_DIR";
 const BUILD: Duration = Duration::from_secs(40 * 60);
 const RUN: Duration = Duration::from_secs(40 * 60);
 
@@ -64,6 +68,9 @@ fn nextest(context: &Context, filter: &str) -> Result<(), Failure> {
     if context.workspace.ci() {
         call = call.env("CARGO_INCREMENTAL", "0");
     }
+    for (variable, value) in Packages::clients(&context.workspace, &context.cache)?.told() {
+        call = call.env(variable, value);
+    }
     call.run()
 }
 
@@ -76,13 +83,26 @@ pub(super) fn doctest(context: &Context) -> Result<(), Failure> {
 
 pub(super) fn typescript(context: &Context) -> Result<(), Failure> {
     let verifier = Packages::verifier(&context.workspace, &context.cache)?;
+    typescript_tests(&verifier, &verifier.folder)
+}
+
+/// The stock clients against a stand-in gateway; against a real one they are in `e2e`.
+pub(super) fn clients(context: &Context) -> Result<(), Failure> {
+    let (workspace, cache) = (&context.workspace, &context.cache);
+    let verifier = Packages::verifier(workspace, cache)?;
+    typescript_tests(&Packages::clients(workspace, cache)?, &verifier.folder)
+}
+
+/// Types, then tests. The compiler is that of another folder too: one copy of it is enough.
+fn typescript_tests(packages: &Packages, compiler: &Path) -> Result<(), Failure> {
     let Packages {
         runtime, folder, ..
-    } = verifier;
+    } = packages;
     runtime
         .node(RUN)
-        .args(["node_modules/typescript/bin/tsc", "--noEmit"])
-        .dir(&folder)
+        .arg(compiler.join("node_modules/typescript/bin/tsc"))
+        .arg("--noEmit")
+        .dir(folder)
         .run()?;
     let mut tests = test_files(&folder.join("test"))?;
     tests.sort();
@@ -96,7 +116,7 @@ pub(super) fn typescript(context: &Context) -> Result<(), Failure> {
         .node(RUN)
         .args(["--import", "tsx", "--test"])
         .args(tests)
-        .dir(&folder)
+        .dir(folder)
         .run()
 }
 

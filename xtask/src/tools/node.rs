@@ -1,7 +1,11 @@
 //! Node.js and the packages of a folder with a lockfile: exactly that lockfile, without install
 //! scripts. The machine's own Node.js is used where it is new enough, a pinned one otherwise.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{ASK, NODE, NPM, python};
 use crate::{cache::Cache, failure::Failure, process::Call, workspace::Workspace};
@@ -9,6 +13,12 @@ use crate::{cache::Cache, failure::Failure, process::Call, workspace::Workspace}
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 /// The TypeScript verifier.
 const VERIFIER: &str = "tools/js";
+/// Stock x402 clients and the stock facilitator.
+const CLIENTS: &str = "tools/x402-clients";
+/// Names the folder of the stock clients, for programs that start them.
+const CLIENTS_VARIABLE: &str = "D402_X402_CLIENTS";
+/// Names Node.js, for the same.
+const NODE_VARIABLE: &str = "D402_NODE";
 const STAMP: &str = "node_modules/.d402-lock.json";
 const NPM_SCRIPT: &str = "lib/node_modules/npm/bin/npm-cli.js";
 
@@ -71,6 +81,20 @@ impl Packages {
     /// Those of the TypeScript verifier.
     pub(crate) fn verifier(workspace: &Workspace, cache: &Cache) -> Result<Self, Failure> {
         Self::install(workspace, cache, VERIFIER)
+    }
+
+    /// The stock clients. They take the buyer's guard from the verifier, so its packages are there too.
+    pub(crate) fn clients(workspace: &Workspace, cache: &Cache) -> Result<Self, Failure> {
+        Self::verifier(workspace, cache)?;
+        Self::install(workspace, cache, CLIENTS)
+    }
+
+    /// What a program needs in its environment to start the programs of this folder.
+    pub(crate) fn told(&self) -> [(&'static str, &Path); 2] {
+        [
+            (CLIENTS_VARIABLE, &self.folder),
+            (NODE_VARIABLE, &self.runtime.node),
+        ]
     }
 
     pub(super) fn install(

@@ -61,7 +61,8 @@ export function openEnvelope(bytes: Uint8Array): Verified {
   };
 }
 
-function checkPayload(kind: Kind, payload: JsonObject): void {
+/** Version and fields of a kind, signed or not. */
+export function checkPayload(kind: Kind, payload: JsonObject): void {
   const version = payload.get("objectVersion");
   if (version !== VERSION) throw new Refusal("unsupported objectVersion");
   for (const [name, value] of payload) {
