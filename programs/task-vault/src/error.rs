@@ -218,7 +218,8 @@ impl From<Refusal> for VaultError {
 impl From<NotSettleable> for VaultError {
     fn from(why: NotSettleable) -> Self {
         match why {
-            NotSettleable::Version { .. } => Self::TermsVersion,
+            // Solana's terms name no chain (their hash does), so that rule never refuses here.
+            NotSettleable::Version { .. } | NotSettleable::OtherChain => Self::TermsVersion,
             NotSettleable::Reserved => Self::TermsReserved,
             NotSettleable::OnSilence { .. } => Self::TermsOnSilence,
             NotSettleable::CommissionBps { .. } => Self::TermsCommissionBps,
@@ -271,7 +272,10 @@ impl From<ApprovalFault> for VaultError {
             ApprovalFault::TooMany { .. } => Self::TooManySignatures,
             ApprovalFault::UnknownSigner { .. } => Self::UnknownSigner,
             ApprovalFault::NotAscending { .. } => Self::SignersNotAscending,
-            ApprovalFault::BadSignature { .. } => Self::BadSignature,
+            // Keys of this chain are never contracts: the second one is for EVM sets only.
+            ApprovalFault::BadSignature { .. } | ApprovalFault::ContractSigner { .. } => {
+                Self::BadSignature
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 const PROFILE: &str = "proofs";
 const LCOV: &str = "target/foundry/lcov.info";
 /// Five payouts of a settlement are the longest loop of the proofs, words of an answer aside.
-const LOOPS: &str = "17";
+const LOOPS: &str = "6";
 const SOLVER_MS: &str = "120000";
 
 pub(in crate::steps) fn proofs(context: &Context) -> Result<(), Failure> {
