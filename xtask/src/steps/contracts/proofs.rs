@@ -11,7 +11,7 @@ use crate::{
 /// Analysers clean and rebuild; this profile keeps that away from the tests' build.
 const PROFILE: &str = "proofs";
 const LCOV: &str = "target/foundry/lcov.info";
-/// Five payouts of a settlement are the longest loop of the proofs, words of an answer aside.
+/// Six covers every loop of the proofs (the prover reports none that it cut); payouts are five at most.
 const LOOPS: &str = "6";
 const SOLVER_MS: &str = "120000";
 
