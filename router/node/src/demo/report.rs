@@ -114,10 +114,10 @@ impl Sold {
 }
 
 /// Balances of everybody before and after, where the chain has books to look into.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct Books(Vec<Balance>);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 struct Balance {
     name: String,
     before: String,
@@ -171,7 +171,7 @@ fn moved(name: &str, account: &str, sold: &[Sold]) -> Result<(u128, u128), Failu
     Ok((paid, got))
 }
 
-/// Table for people, one line of JSON for programs.
+/// Tables for people, one line of JSON for programs: the same object on every rail.
 pub(super) fn print(sold: &[Sold], market: &Market, (rail, books): (&str, &Books), output: Output) {
     output.heading("Who was paid");
     let mut table = Table::new();
@@ -214,7 +214,6 @@ pub(super) fn print(sold: &[Sold], market: &Market, (rail, books): (&str, &Books
     output.document(&json!({
         "rail": rail,
         "tasks": sold,
-        "balances": books,
         "dishonest": { "workers": lies(&market.workers), "validators": lies(&market.validators) },
     }));
 }
