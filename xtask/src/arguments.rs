@@ -49,7 +49,7 @@ enum Command {
     },
     /// Write the interface description of the Solana program
     Idl,
-    /// Run a benchmark: market, base, solana
+    /// Run a benchmark: market, base
     Bench {
         name: String,
         /// Passed on to the benchmark
