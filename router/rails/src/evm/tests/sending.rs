@@ -137,6 +137,8 @@ async fn a_transaction_of_an_undone_block_comes_back() {
     // Nobody asks for the intent; looking after what is not final is enough. On this chain every level is
     // the newest block, so the count of the undone chain is what counts.
     sender.tend().await.unwrap();
+    // The node answers a submission before its block is made; the transaction is in this one at the latest.
+    stage.devnet.mine(1).await.unwrap();
     assert_eq!(
         stage.devnet.units(to).await.unwrap(),
         1,
