@@ -149,6 +149,8 @@ pub trait TaskStore: Send + Sync + 'static {
     ) -> Result<Vec<Cid>, StoreError>;
     /// Gives a lease back.
     async fn release(&self, owner: &str, task_ids: &[Cid]) -> Result<(), StoreError>;
+    /// Gives back every lease of `owner`: those of a process of that name that is gone.
+    async fn release_all(&self, owner: &str) -> Result<(), StoreError>;
     /// Task of a payment id.
     async fn by_payment(&self, payment_id: Hex32) -> Result<Option<Cid>, StoreError>;
     /// Task of a client id.

@@ -28,6 +28,7 @@ pub(crate) enum Op {
     Submitted { key: String },
     Final { key: String, outcome: String },
     Release { owner: String, task_ids: Vec<Cid> },
+    ReleaseAll { owner: String },
     LeaseDue(LeaseRequest),
     Enter(Entry),
     Probe,
@@ -50,6 +51,7 @@ struct Sorted<'o> {
     appends: Vec<(usize, &'o [Step])>,
     moves: Vec<money::Move<'o>>,
     releases: Vec<(&'o str, &'o [Cid])>,
+    full_releases: Vec<&'o str>,
     leases: Vec<(usize, &'o LeaseRequest)>,
     entries: Vec<(usize, &'o Entry)>,
 }
@@ -67,6 +69,7 @@ impl<'o> Sorted<'o> {
                     outcome: Some(outcome),
                 }),
                 Op::Release { owner, task_ids } => sorted.releases.push((owner, task_ids)),
+                Op::ReleaseAll { owner } => sorted.full_releases.push(owner),
                 Op::LeaseDue(request) => sorted.leases.push((place, request)),
                 Op::Enter(entry) => sorted.entries.push((place, entry)),
                 Op::Probe => {}
@@ -110,6 +113,9 @@ pub(crate) async fn run(tx: &mut Transaction, ops: &[Op]) -> Result<Vec<Answer>,
     }
     for (owner, task_ids) in &sorted.releases {
         lease::release(tx, &held, owner, task_ids).await?;
+    }
+    for owner in &sorted.full_releases {
+        lease::release_all(tx, owner).await?;
     }
     for (place, request) in &sorted.leases {
         answer(*place, Answer::Leased(lease::due(tx, request).await?));

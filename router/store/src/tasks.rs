@@ -213,6 +213,13 @@ impl TaskStore for SqlTasks {
         .await
     }
 
+    async fn release_all(&self, owner: &str) -> Result<(), StoreError> {
+        self.done(Op::ReleaseAll {
+            owner: owner.to_owned(),
+        })
+        .await
+    }
+
     async fn by_payment(&self, payment_id: Hex32) -> Result<Option<Cid>, StoreError> {
         self.task_of(
             "SELECT task_id FROM tasks WHERE payment_id = $1",

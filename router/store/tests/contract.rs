@@ -84,6 +84,7 @@ suite! {
         a_lease_ends_at_its_last_millisecond
         a_released_task_goes_to_the_next_owner
         only_its_holder_can_release
+        a_process_that_comes_back_gives_up_the_leases_of_the_one_before_it
         the_holder_alone_gets_the_next_wake_up
         the_longest_overdue_comes_first
         final_and_sleeping_tasks_are_not_due;

@@ -33,6 +33,7 @@ impl Driver {
     pub async fn run(self) -> Result<(), EngineError> {
         let engine = self.engine.clone();
         let writer = tokio::spawn(writer::run(self.engine.clone(), self.commands));
+        engine.give_up_old_leases().await;
         let first = engine.open_page(None).await?;
         let resuming = tokio::spawn({
             let engine = engine.clone();
@@ -55,6 +56,15 @@ impl Driver {
 }
 
 impl Engine {
+    /// A process of this name that was killed cannot answer the wake-ups it had leased. Without this they would
+    /// wait for the end of its leases.
+    async fn give_up_old_leases(&self) {
+        let instance = &self.shared.config.instance;
+        if let Err(error) = self.shared.ports.store.release_all(instance).await {
+            tracing::warn!(%error, "leases from before the start are not given up, they run out by themselves");
+        }
+    }
+
     fn pause(&self) -> Duration {
         lock(&self.shared.wakes).pause(self.now_ms())
     }

@@ -79,3 +79,16 @@ pub(super) async fn release(
     }
     Ok(())
 }
+
+/// Gives back whatever `owner` holds, except what another transaction has locked: that runs out by itself.
+pub(super) async fn release_all(tx: &mut Transaction, owner: &str) -> Result<(), Fault> {
+    let sql = format!(
+        "WITH held AS MATERIALIZED (SELECT ordinal AS held_ordinal FROM tasks \
+           WHERE wake_at_ms IS NOT NULL AND lease_owner = $1 ORDER BY task_id{}) \
+         UPDATE tasks SET lease_owner = NULL, lease_until_ms = NULL, lease_seq = NULL \
+           FROM held WHERE tasks.ordinal = held.held_ordinal",
+        tx.row_lock(RowLock::Skip),
+    );
+    tx.execute(sql, vec![Value::from(owner)]).await?;
+    Ok(())
+}

@@ -263,6 +263,13 @@ impl TaskStore for MemoryTasks {
         Ok(())
     }
 
+    async fn release_all(&self, owner: &str) -> Result<(), StoreError> {
+        for task in lock(&self.0).by_id.values_mut() {
+            task.lease = task.lease.take().filter(|lease| lease.owner != owner);
+        }
+        Ok(())
+    }
+
     async fn by_payment(&self, payment_id: Hex32) -> Result<Option<Cid>, StoreError> {
         Ok(lock(&self.0).by_payment.get(&payment_id).copied())
     }

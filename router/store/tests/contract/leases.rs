@@ -77,6 +77,20 @@ pub(crate) async fn a_released_task_goes_to_the_next_owner(home: &Home) {
     assert_eq!(second, leased[..70].iter().copied().collect());
 }
 
+pub(crate) async fn a_process_that_comes_back_gives_up_the_leases_of_the_one_before_it(
+    home: &Home,
+) {
+    let tasks = home.store.tasks();
+    create_all(&*tasks, &names(3)).await;
+    let first = tasks.lease_due("first", WAKE_MS, 5_000, 2).await.unwrap();
+    let other = tasks.lease_due("other", WAKE_MS, 5_000, 1).await.unwrap();
+    tasks.release_all("first").await.unwrap();
+    tasks.release_all("nobody").await.unwrap();
+    let again = tasks.lease_due("first", WAKE_MS, 5_000, 9).await.unwrap();
+    assert_eq!(again, first, "its own, and not those of the other one");
+    assert_eq!(other.len(), 1);
+}
+
 pub(crate) async fn only_its_holder_can_release(home: &Home) {
     let tasks = home.store.tasks();
     tasks.create(task("a")).await.unwrap();

@@ -31,6 +31,7 @@ enum Call {
         owner: u8,
         tasks: Vec<u8>,
     },
+    ReleaseAll(u8),
     Submitted(u8),
     Final(u8),
 }
@@ -68,6 +69,7 @@ fn call() -> impl Strategy<Value = Call> {
         3 => (0..3_u8, 0..60_u64, 1..30_u64, 1..4_u32)
             .prop_map(|(owner, now_ms, for_ms, limit)| Call::LeaseDue { owner, now_ms, for_ms, limit }),
         1 => (0..3_u8, vec(name, 0..3)).prop_map(|(owner, tasks)| Call::Release { owner, tasks }),
+        1 => (0..3_u8).prop_map(Call::ReleaseAll),
         1 => (0..6_u8).prop_map(Call::Submitted),
         1 => (0..6_u8).prop_map(Call::Final),
     ]
@@ -144,6 +146,7 @@ async fn answer(tasks: &dyn TaskStore, call: &Call, number: usize) -> String {
             let released: Vec<_> = released.iter().map(|task| id(&task.to_string())).collect();
             told(tasks.release(&owner.to_string(), &released).await)
         }
+        Call::ReleaseAll(owner) => told(tasks.release_all(&owner.to_string()).await),
         Call::Submitted(key) => told(tasks.money_submitted(&format!("key {key}")).await),
         Call::Final(key) => told(tasks.money_final(&format!("key {key}"), "done").await),
     }

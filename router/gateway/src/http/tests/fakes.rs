@@ -132,6 +132,10 @@ impl TaskStore for Shelves {
         Ok(())
     }
 
+    async fn release_all(&self, _owner: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn by_payment(&self, payment_id: Hex32) -> Result<Option<Cid>, StoreError> {
         Ok(self.shelf().payments.get(&payment_id).copied())
     }
