@@ -36,7 +36,7 @@ const ALONE: Drill = Drill {
 /// One of two gateways on one database: what it had begun goes on at either.
 const BESIDE_ANOTHER: Drill = Drill {
     tasks: 100,
-    at_once: 20,
+    at_once: 10,
     kills: 40,
     pause_ms: (300, 3_000),
     deadline_ms: 60_000,
