@@ -11,6 +11,8 @@
 //! | [`outcome`] | what a refusal of the ledger means for money |
 //! | `money` | submitting the effects of the escrow rail |
 //! | [`devnet`] | a chain of this machine, for demo and tests |
+//! | `trail` | following an authorization through the token's logs |
+//! | [`direct`] | [`d402_core::ports::Rail`] with payTo = the worker |
 //! | [`escrow`] | [`d402_core::ports::Rail`] with payTo = the task's escrow |
 
 pub mod authorization;
@@ -18,15 +20,18 @@ pub mod body;
 pub mod book;
 pub mod check;
 pub mod devnet;
+pub mod direct;
 pub mod escrow;
 mod money;
 pub mod outcome;
 pub mod sequencer;
 pub mod signature;
+mod trail;
 #[cfg(test)]
 mod tests;
 
 pub use authorization::{Authorization, SignedAuthorization, TokenDomain};
+pub use direct::BaseDirectRail;
 pub use escrow::{EscrowRail, EscrowRailOptions};
 pub use sequencer::{Caps, SendError, Sequencer};
 pub use signature::{EvmKey, KeyFault};
