@@ -176,11 +176,7 @@ fn payment_required(entries: &[String], frame: &Frame<'_>) -> String {
     )
 }
 
-fn body_text(
-    admission: &Admission,
-    (required, one): (&str, &str),
-    frame: &Frame<'_>,
-) -> String {
+fn body_text(admission: &Admission, (required, one): (&str, &str), frame: &Frame<'_>) -> String {
     let intent_text = &admission.intent_text;
     let (manifest, registration) = (
         text(&admission.listing.manifest),
@@ -193,9 +189,7 @@ fn body_text(
     let worker = admission
         .worker
         .as_ref()
-        .map_or_else(String::new, |offer| {
-            format!(r#","worker":{}"#, text(offer))
-        });
+        .map_or_else(String::new, |offer| format!(r#","worker":{}"#, text(offer)));
     format!(
         r#"{{{token}{one}"intent":{intent_text},"manifest":{manifest},"offers":[{}],"registration":{registration}{worker},"x402":{required}}}"#,
         offers.join(","),

@@ -251,7 +251,14 @@ pub(super) async fn capabilities(
         .take(MAX_LISTED)
         .map(offered)
         .collect();
-    Ok(Json(json!({"capabilities": listed, "validatorOffers": offers})).into_response())
+    let workers: Vec<Value> = view
+        .catalogue
+        .workers()
+        .take(MAX_LISTED)
+        .map(Signed::to_value)
+        .collect();
+    let body = json!({"capabilities": listed, "validatorOffers": offers, "nodeOffers": workers});
+    Ok(Json(body).into_response())
 }
 
 fn listed(listing: &Listing, policy: &Policy, catalogue: &Catalogue) -> Value {

@@ -74,7 +74,13 @@ pub(super) async fn paid(
             return challenge(state, asked, Some("invalid_challenge")).await;
         }
     };
-    buy(state, asked, &redeemed, (&rail, &payment.payload, client_id)).await
+    buy(
+        state,
+        asked,
+        &redeemed,
+        (&rail, &payment.payload, client_id),
+    )
+    .await
 }
 
 /// The payment of an offer that still holds: verified, and then the task.

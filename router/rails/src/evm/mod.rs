@@ -26,9 +26,9 @@ mod money;
 pub mod outcome;
 pub mod sequencer;
 pub mod signature;
-mod trail;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 pub use authorization::{Authorization, SignedAuthorization, TokenDomain};
 pub use direct::BaseDirectRail;

@@ -49,11 +49,7 @@ impl EscrowRail {
         };
         let given = &payment.authorization;
         let head = self.chain.now().await.map_err(unknown)?;
-        if self
-            .trail(given.from, given.nonce)
-            .is_spent(&head)
-            .await?
-        {
+        if self.trail(given.from, given.nonce).is_spent(&head).await? {
             return if self.came_here(place, payment).await? {
                 Ok(())
             } else {

@@ -157,9 +157,10 @@ fn answers() -> Value {
             "paymentId": reference("Hex32"), "taskId": reference("Cid"),
             "state": {"enum": ["settled", "impossible", "pending", "short"]}, "untilMs": {"type": "integer"},
         })),
-        "Capabilities": object(&["capabilities", "validatorOffers"], &json!({
+        "Capabilities": object(&["capabilities", "validatorOffers", "nodeOffers"], &json!({
             "capabilities": {"type": "array", "items": {"type": "object"}},
             "validatorOffers": {"type": "array", "items": {"type": "object"}},
+            "nodeOffers": {"type": "array", "items": reference("Envelope")},
         })),
         "Discovery": object(&["d402GatewayVersion", "nodeId", "roles", "protocol", "endpoints", "capabilities", "payment"], &json!({
             "d402GatewayVersion": {"const": 1}, "nodeId": {"type": "string"}, "roles": {"type": "array"},
