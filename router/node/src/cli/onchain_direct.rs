@@ -1,14 +1,11 @@
 //! A verified bundle of a direct payment, held against the transfer that is said to have paid for it.
 
-use d402_evm::abi::Token;
-use d402_evm::chain::LogFilter;
 use d402_evm::primitives::{Address, B256, U256};
-use d402_evm::{Chain, Log};
+use d402_evm::transfer::authorized_payer;
 use d402_objects::Outcome;
 use d402_settlement::Codec;
 use d402_settlement::evm::EvmTerms;
-use d402_settlement::market::Proof;
-use d402_settlement::market::chain_of;
+use d402_settlement::market::{Proof, chain_of};
 
 use super::onchain::{ChainArgs, NotOnChain};
 
@@ -37,40 +34,14 @@ impl ChainArgs {
         let transaction = transaction.ok_or(NotOnChain::WhichTransaction)?;
         let (chain, _domain) = self.open(&proof.network)?;
         let asset = asset_of(proof).ok_or(NotOnChain::Address)?;
-        let worker: Address = proof
-            .pay_to
-            .as_str()
-            .parse()
-            .map_err(|_| NotOnChain::Address)?;
+        let worker = proof.pay_to.as_str().parse();
+        let worker: Address = worker.map_err(|_| NotOnChain::Address)?;
         let last = chain.head(chain.options().finality.last()).await?;
-        let receipt = chain
-            .receipt(transaction)
-            .await?
-            .ok_or(NotOnChain::NotSettled)?;
-        let height: u64 = receipt.block_number.to();
-        if height > last.number {
-            return Err(NotOnChain::NotSettled);
-        }
-        let logs = logs_of(&chain, height, (asset, transaction)).await?;
-        let moved = logs.iter().find_map(|log| {
-            let to = log.topics.get(2).map(|topic| Address::from_word(*topic));
-            let event = decoded(log)?;
-            let same = to == Some(worker) && event == U256::from(proof.plan.owed.get());
-            let from = log.topics.get(1).map(|topic| Address::from_word(*topic))?;
-            same.then_some(from)
-        });
-        let payer = moved.ok_or(NotOnChain::Payouts)?;
-        let authorized = logs.iter().any(|log| {
-            log.topics.first() == Some(&Token::AuthorizationUsed::SIGNATURE_HASH)
-                && log.topics.get(1) == Some(&payer.into_word())
-        });
-        if !authorized {
-            return Err(NotOnChain::Payouts);
-        }
-        chain.confirm(&last).await?;
+        let amount = U256::from(proof.plan.owed.get());
+        let payer = authorized_payer(&chain, &last, transaction, (asset, worker, amount)).await?;
         Ok(PaidStraight {
             transaction,
-            payer,
+            payer: payer.ok_or(NotOnChain::Payouts)?,
             height: last.number,
         })
     }
@@ -83,29 +54,4 @@ fn asset_of(proof: &Proof) -> Option<Address> {
     };
     let terms = EvmTerms::decode((&*proof.terms).try_into().ok()?).ok()?;
     Some(Address::from(terms.asset.0))
-}
-
-/// The token's events of one transaction.
-async fn logs_of(
-    chain: &Chain,
-    height: u64,
-    (asset, transaction): (Address, B256),
-) -> Result<Vec<Log>, NotOnChain> {
-    let filter = LogFilter {
-        addresses: vec![asset],
-        topics: Vec::new(),
-    };
-    let mut logs = chain.logs((height, height), &filter).await?;
-    logs.retain(|log| log.transaction_hash == transaction);
-    Ok(logs)
-}
-
-/// Amount of a `Transfer`.
-fn decoded(log: &Log) -> Option<U256> {
-    if log.topics.first() != Some(&Token::Transfer::SIGNATURE_HASH) {
-        return None;
-    }
-    Token::Transfer::decode_raw_log(log.topics.iter().copied(), &log.data)
-        .ok()
-        .map(|moved| moved.value)
 }
