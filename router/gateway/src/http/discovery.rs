@@ -164,6 +164,7 @@ fn payment(state: &HttpState, rail: &Rail) -> Value {
     let units = state.0.config.policy.default_budget;
     json!({
         "rail": rail.offer.rail,
+        "flow": if rail.offer.direct { "authorization" } else { "upfront" },
         "network": rail.offer.network,
         "asset": rail.offer.asset,
         "assetName": rail.asset.name,

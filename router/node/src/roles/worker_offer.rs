@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use d402_core::ports::{Clock, Directory, MarketNetwork};
+use d402_core::ports::{Clock, MarketNetwork};
 use d402_objects::{CapabilityId, Cid, Manifest, NodeOffer, Signed, SigningKey, UnixMs};
 use d402_wire::RawEnvelope;
 use d402_worker::BidPolicy;

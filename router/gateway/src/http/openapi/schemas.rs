@@ -97,6 +97,10 @@ fn requests() -> Value {
                     },
                 },
                 "budget": reference("Amount"),
+                "worker": {
+                    "type": "string", "pattern": "^ed25519:[0-9a-f]{64}$",
+                    "description": "The one worker to pay straight, at its own price; then direct rails alone are offered",
+                },
                 "deadlineMs": {"type": "integer", "minimum": 10_000, "maximum": 86_400_000, "description": "From now"},
                 "refundTo": {
                     "type": "object",
