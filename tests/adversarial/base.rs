@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use d402_tests::{BaseMarket, Moment, Order, run};
+use d402_tests::{BaseMarket, DIRECT_PRICE, Moment, Order, run};
 use serde_json::Value;
 
 /// Work time of each task, ms.
@@ -169,4 +169,60 @@ async fn a_vanished_gateways_buyer_gets_the_refund_with_recover_alone() {
         had,
         "everything back"
     );
+}
+
+/// Buys straight from a worker while the gateway loses its one transaction at `moment`, or dies there.
+async fn survive_straight(market: &mut BaseMarket, seed: u64, (moment, dies): (Moment, bool)) {
+    let case = format!("{moment:?} dies={dies}");
+    let worker = market.straight_account();
+    let had = market.units(&market.buyer.account()).await;
+    let earned = market.units(&worker).await;
+    let wishes = market.straight_wishes(seed).await;
+    let order = Order::prepare_with(market.origins(), &market.buyer, wishes).await;
+    if dies {
+        market.gate.hold(0, moment);
+    } else {
+        market.gate.lose(0, moment);
+    }
+    let task = {
+        let buying = async {
+            order.send_until_taken().await;
+            order.end(END).await
+        };
+        tokio::pin!(buying);
+        if dies {
+            tokio::select! {
+                task = &mut buying => panic!("{case}: over before the accident: {task}"),
+                () = market.gate.reached(END) => {}
+            }
+            market.gateway_dies_and_returns().await;
+            buying.await
+        } else {
+            let (task, ()) = tokio::join!(buying, market.gate.reached(END));
+            task
+        }
+    };
+    assert_eq!(task["status"], "accepted", "{case}: {task}");
+    let price = u128::from(DIRECT_PRICE);
+    assert_eq!(
+        market.units(&worker).await,
+        earned + price,
+        "{case}: paid once"
+    );
+    let has = market.units(&market.buyer.account()).await;
+    assert_eq!(has, had - price, "{case}: charged once");
+}
+
+#[tokio::test]
+async fn a_gateway_killed_before_or_after_it_submits_a_direct_payment_collects_it_once() {
+    let mut market = BaseMarket::direct().await;
+    let cases = [
+        (Moment::Before, true),
+        (Moment::After, true),
+        (Moment::Before, false),
+        (Moment::After, false),
+    ];
+    for (seed, case) in (40..).zip(cases) {
+        survive_straight(&mut market, seed, case).await;
+    }
 }

@@ -10,4 +10,5 @@
 )]
 
 mod demo;
+mod direct;
 mod stock_clients;

@@ -90,6 +90,7 @@ async fn stock_clients_pay_one_dollar_and_with_a_raised_limit_more_into_escrow_a
     let market = BaseShop::start(BasePlan {
         purse: 10 * DOLLAR,
         workers: 2,
+        direct: false,
     })
     .await;
     let members = market.members().await;

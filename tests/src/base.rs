@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use d402_node::buyer::{GatewayClient, Wallet, Wishes};
-use d402_node::config::{GatewayRail, NodeConfig, Role, ValidatorRail};
+use d402_node::config::{GatewayRail, NodeConfig, Role, ValidatorRail, WorkerDirect};
 use d402_node::{cli, keys};
 use d402_objects::{Amount, Bps, Commission, Ed25519Id, Hex32, Mode, OnSilence, SigningKey};
 use d402_rails::evm::EvmKey;
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
+use crate::base_shop::{DIRECT_PRICE, straight_worker};
 use crate::processes::Node;
 use crate::{eventually, jq, now_ms};
 
@@ -162,6 +163,15 @@ fn account(label: &str) -> String {
 impl BaseMarket {
     /// One gateway, four validators, two workers, a buyer with ten dollars.
     pub async fn start() -> Self {
+        Self::with(false).await
+    }
+
+    /// The same, and workers are paid straight: nobody else has a share.
+    pub async fn direct() -> Self {
+        Self::with(true).await
+    }
+
+    async fn with(direct: bool) -> Self {
         let options = DevnetOptions {
             block_time: Some(1),
         };
@@ -174,18 +184,18 @@ impl BaseMarket {
         let state = home.path();
         let mut config = NodeConfig::at(state.join("bootstrap"));
         config.roles = vec![Role::Bootstrap];
-        config.import = vec![sign_capabilities(state)];
+        config.import = vec![sign_capabilities(state, direct)];
         let mut bootstrap = Node::start("bootstrap", config);
         let address = bootstrap.ready().await["addresses"][0].clone();
         let address = address.as_str().expect("an address").to_owned();
         let mut others = Vec::new();
         for index in 0..4 {
-            others.push(validator(state, &address, devnet.url(), index));
+            others.push(validator(state, &address, devnet.url(), (index, direct)));
         }
         for (index, price) in ["5000", "6000"].into_iter().enumerate() {
-            others.push(worker(state, &address, (index, price)));
+            others.push(worker(state, &address, (index, price, direct)));
         }
-        let mut gateway = gateway(state, &address, &devnet, &gate).await;
+        let mut gateway = gateway(state, &address, (&devnet, &gate), direct).await;
         for node in &mut others {
             node.ready().await;
         }
@@ -240,6 +250,24 @@ impl BaseMarket {
         Devnet::start(options).await.expect("a development chain")
     }
 
+    /// The same task, paid straight to the first worker.
+    pub async fn straight_wishes(&self, seed: u64) -> Wishes {
+        let worker = straight_worker(&self.origins[0], &self.straight_account()).await;
+        Wishes {
+            worker: Some(worker.parse().expect("a key")),
+            budget: None,
+            max_gateway_fee_bps: 0,
+            max_commission_bps: 0,
+            ..self.wishes(seed, 30_000)
+        }
+    }
+
+    /// Where the first worker is paid.
+    #[must_use]
+    pub fn straight_account(&self) -> String {
+        account("worker-0")
+    }
+
     /// A single-mode jq task.
     #[must_use]
     pub fn wishes(&self, seed: u64, deadline_ms: u64) -> Wishes {
@@ -255,6 +283,7 @@ impl BaseMarket {
             deadline_ms: Some(deadline_ms),
             refund_to: self.buyer.account(),
             network: BASE_SEPOLIA_NETWORK.to_owned(),
+            worker: None,
             validators: Vec::new(),
             min_set: (4, 3),
             max_gateway_fee_bps: 500,
@@ -327,7 +356,7 @@ fn config(state: &Path, address: &str, (label, role): (&str, Role)) -> NodeConfi
     config
 }
 
-fn validator(state: &Path, address: &str, rpc: &str, index: u32) -> Node {
+fn validator(state: &Path, address: &str, rpc: &str, (index, direct): (u32, bool)) -> Node {
     let label = format!("validator-{index}");
     let mut config = config(state, address, (&label, Role::Validator));
     config.validator.rails.push(ValidatorRail {
@@ -336,13 +365,13 @@ fn validator(state: &Path, address: &str, rpc: &str, index: u32) -> Node {
         second_rpc: None,
         development: true,
         payout: account(&label),
-        fee: "300".to_owned(),
+        fee: if direct { "0" } else { "300" }.to_owned(),
         asset: Some(format!("{USDC:#x}")),
     });
     Node::start(&label, config)
 }
 
-fn worker(state: &Path, address: &str, (index, price): (usize, &str)) -> Node {
+fn worker(state: &Path, address: &str, (index, price, direct): (usize, &str, bool)) -> Node {
     let label = format!("worker-{index}");
     let mut config = config(state, address, (&label, Role::Worker));
     let sold = d402_capabilities::capabilities().iter();
@@ -350,11 +379,23 @@ fn worker(state: &Path, address: &str, (index, price): (usize, &str)) -> Node {
         .map(|c| (c.manifest().capability_id().to_owned(), price.to_owned()))
         .collect();
     config.worker.payouts = [(BASE_SEPOLIA_NETWORK.to_owned(), account(&label))].into();
+    if direct {
+        config.worker.direct.push(WorkerDirect {
+            network: BASE_SEPOLIA_NETWORK.to_owned(),
+            asset: format!("{USDC:#x}"),
+            price: DIRECT_PRICE.into(),
+        });
+    }
     config.worker.max_running = Some(16);
     Node::start(&label, config)
 }
 
-async fn gateway(state: &Path, address: &str, devnet: &Devnet, gate: &Gate) -> Node {
+async fn gateway(
+    state: &Path,
+    address: &str,
+    (devnet, gate): (&Devnet, &Gate),
+    direct: bool,
+) -> Node {
     let mut config = config(state, address, ("gateway", Role::Gateway));
     std::fs::create_dir_all(&config.state_dir).expect("a folder");
     let keystore = config.state_dir.join("gas.json");
@@ -366,7 +407,7 @@ async fn gateway(state: &Path, address: &str, devnet: &Devnet, gate: &Gate) -> N
     // Fixed ports: a restarted gateway is found where it was.
     config.listen = vec![format!("/ip4/127.0.0.1/tcp/{}", free_port())];
     config.gateway.http = Some(([127, 0, 0, 1], free_port()).into());
-    config.gateway.rails.push(GatewayRail {
+    let escrow = GatewayRail {
         name: "base-escrow".to_owned(),
         network: BASE_SEPOLIA_NETWORK.to_owned(),
         rpc: gate.url.clone(),
@@ -380,9 +421,17 @@ async fn gateway(state: &Path, address: &str, devnet: &Devnet, gate: &Gate) -> N
         max_budget: None,
         max_fee_gwei: None,
         development: true,
-    });
+    };
+    if direct {
+        // The same key pays the gas of both.
+        config.gateway.rails.push(GatewayRail {
+            name: "base-direct".to_owned(),
+            ..escrow.clone()
+        });
+    }
+    config.gateway.rails.push(escrow);
     config.gateway.policy = serde_json::from_value(json!({
-        "gateway-fee-bps": 200,
+        "gateway-fee-bps": if direct { 0 } else { 200 },
         "gateway-fee-payees": { BASE_SEPOLIA_NETWORK: account("gateway") },
         "validator-set-size": 4,
         "validator-threshold": 3,
@@ -392,7 +441,7 @@ async fn gateway(state: &Path, address: &str, devnet: &Devnet, gate: &Gate) -> N
 }
 
 /// The creator signs every built-in manifest and registers it with a commission of 10 %.
-fn sign_capabilities(state: &Path) -> std::path::PathBuf {
+fn sign_capabilities(state: &Path, direct: bool) -> std::path::PathBuf {
     let key: SigningKey = keys::create(&state.join("creator.key")).expect("a key can be made");
     let mut objects = Vec::new();
     for listed in d402_capabilities::capabilities() {
@@ -401,7 +450,7 @@ fn sign_capabilities(state: &Path) -> std::path::PathBuf {
         let network = BASE_SEPOLIA_NETWORK.parse().expect("a network");
         let wallet = account("creator").parse().expect("an address");
         let commission = Commission {
-            bps: Bps::new(1_000).expect("within bounds"),
+            bps: Bps::new(if direct { 0 } else { 1_000 }).expect("within bounds"),
             wallets: [(network, wallet)].into(),
         };
         let namespace = "d402.test".parse().expect("a namespace");

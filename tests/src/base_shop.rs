@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use d402_node::buyer::GatewayClient;
-use d402_node::config::{GatewayRail, NodeConfig, Role, ValidatorRail};
+use d402_node::buyer::{GatewayClient, Wallet};
+use d402_node::config::{GatewayRail, NodeConfig, Role, ValidatorRail, WorkerDirect};
 use d402_objects::Amount;
 use d402_rails::evm::EvmKey;
 use d402_rails::evm::devnet::{Devnet, DevnetOptions, USDC};
@@ -22,6 +22,8 @@ const SELLS: Duration = Duration::from_secs(90);
 const FEE: &str = "300";
 /// What a worker asks.
 const PRICE: &str = "5000";
+/// What a worker that is paid straight gets.
+pub const DIRECT_PRICE: u64 = 7_000;
 /// A budget every task may have.
 const BUDGET: u64 = 100_000;
 const PASSWORD: &str = "test";
@@ -32,8 +34,10 @@ const VALIDATORS: [&str; 4] = ["validator-0", "validator-1", "validator-2", "val
 pub struct BasePlan {
     /// What the buyer gets, base units.
     pub purse: u64,
-    /// How many workers.
+    /// How many workers. The last of several lies when they are paid straight.
     pub workers: usize,
+    /// Workers are paid straight: nobody else has a share.
+    pub direct: bool,
 }
 
 /// A running market; everything is ended when it is dropped, the chain last.
@@ -68,6 +72,24 @@ pub fn base_task(budget: u64, seed: u64) -> Value {
     })
 }
 
+/// Key of the worker with this account, once the gateway knows its offer of everything there is to sell.
+pub(crate) async fn straight_worker(origin: &str, account: &str) -> String {
+    let client = GatewayClient::new(origin).expect("an origin");
+    let all = d402_capabilities::capabilities().len();
+    eventually("the gateway knows the worker's offer", SELLS, || async {
+        let answer = client.get_json("/capabilities", None).await.ok()?;
+        let offers = answer["nodeOffers"].as_array()?.clone();
+        let own = |offer: &&Value| {
+            let payload = &offer["payload"];
+            let sells = payload["manifestCids"].as_array().map_or(0, Vec::len);
+            payload["payouts"][BASE_SEPOLIA_NETWORK].as_str() == Some(account) && sells >= all
+        };
+        let offer = offers.iter().find(own)?;
+        offer["payload"]["worker"].as_str().map(str::to_owned)
+    })
+    .await
+}
+
 fn secret_of(label: &str) -> [u8; 32] {
     Sha256::digest(format!("d402 test account of {label}")).into()
 }
@@ -78,7 +100,13 @@ fn key_of(label: &str) -> EvmKey {
 
 impl BaseShop {
     /// Starts everything and waits until the gateway can sell.
-    pub async fn start(BasePlan { purse, workers }: BasePlan) -> Self {
+    pub async fn start(
+        BasePlan {
+            purse,
+            workers,
+            direct,
+        }: BasePlan,
+    ) -> Self {
         let options = DevnetOptions {
             block_time: Some(1),
         };
@@ -88,19 +116,24 @@ impl BaseShop {
             .tempdir()
             .expect("a temporary folder");
         let state = home.path();
-        let wallet = (BASE_SEPOLIA_NETWORK, evm_account_of("creator"));
+        let commission = (BASE_SEPOLIA_NETWORK, evm_account_of("creator"));
+        let bps = if direct { 0 } else { 1_000 };
         let mut config = NodeConfig::at(state.join("bootstrap"));
         config.roles = vec![Role::Bootstrap];
-        config.import = vec![sign_capabilities(state, wallet)];
+        config.import = vec![sign_capabilities(state, commission, bps)];
         let mut bootstrap = Node::start("bootstrap", config);
         let address = bootstrap.ready().await["addresses"][0].clone();
         let plan = Plan {
             state,
             bootstrap: address.as_str().expect("an address").to_owned(),
             rpc: devnet.url(),
+            direct,
         };
         let mut nodes: Vec<Node> = VALIDATORS.iter().map(|l| plan.validator(l)).collect();
-        nodes.extend((0..workers).map(|index| plan.worker(&format!("worker-{index}"))));
+        nodes.extend((0..workers).map(|index| {
+            let lies = direct && index > 0 && index + 1 == workers;
+            plan.worker(&format!("worker-{index}"), lies)
+        }));
         devnet
             .give_gas(key_of("gas").address())
             .await
@@ -122,7 +155,24 @@ impl BaseShop {
             home: Some(home),
         };
         market.sells().await;
+        if direct {
+            market.worker("worker-0").await;
+        }
         market
+    }
+
+    /// Key of a worker that lets itself be paid straight, once the gateway knows its offer.
+    pub async fn worker(&self, label: &str) -> String {
+        straight_worker(&self.origin, &evm_account_of(label)).await
+    }
+
+    /// The buyer as our own client has it.
+    #[must_use]
+    pub fn wallet(&self) -> Wallet {
+        Wallet::Evm {
+            key: key_of("buyer"),
+            network: BASE_SEPOLIA_NETWORK.to_owned(),
+        }
     }
 
     /// Process id of the gateway.
@@ -182,6 +232,7 @@ struct Plan<'a> {
     state: &'a Path,
     bootstrap: String,
     rpc: &'a str,
+    direct: bool,
 }
 
 impl Plan<'_> {
@@ -200,13 +251,13 @@ impl Plan<'_> {
             second_rpc: None,
             development: true,
             payout: evm_account_of(label),
-            fee: FEE.to_owned(),
+            fee: if self.direct { "0" } else { FEE }.to_owned(),
             asset: Some(format!("{USDC:#x}")),
         });
         Node::start(label, config)
     }
 
-    fn worker(&self, label: &str) -> Node {
+    fn worker(&self, label: &str, lies: bool) -> Node {
         let mut config = self.config(label, Role::Worker);
         let sold = d402_capabilities::capabilities().iter();
         config.worker.prices = sold
@@ -216,6 +267,14 @@ impl Plan<'_> {
             })
             .collect();
         config.worker.payouts = [(BASE_SEPOLIA_NETWORK.to_owned(), evm_account_of(label))].into();
+        if self.direct {
+            config.worker.direct.push(WorkerDirect {
+                network: BASE_SEPOLIA_NETWORK.to_owned(),
+                asset: format!("{USDC:#x}"),
+                price: DIRECT_PRICE.into(),
+            });
+        }
+        config.worker.behaviour = lies.then(|| "lie".to_owned());
         Node::start(label, config)
     }
 
@@ -223,13 +282,21 @@ impl Plan<'_> {
         let mut config = self.config("gateway", Role::Gateway);
         config.gateway.http = Some(([127, 0, 0, 1], free_port()).into());
         config.gateway.policy = serde_json::from_value(json!({
-            "gateway-fee-bps": 200,
+            "gateway-fee-bps": if self.direct { 0 } else { 200 },
             "gateway-fee-payees": { BASE_SEPOLIA_NETWORK: evm_account_of("gateway") },
             "validator-set-size": 4,
             "validator-threshold": 3,
         }))
         .expect("a policy");
-        config.gateway.rails.push(self.rail(&config.state_dir));
+        let escrow = self.rail(&config.state_dir);
+        if self.direct {
+            // The same key pays the gas of both.
+            config.gateway.rails.push(GatewayRail {
+                name: "base-direct".to_owned(),
+                ..escrow.clone()
+            });
+        }
+        config.gateway.rails.push(escrow);
         Node::start("gateway", config)
     }
 

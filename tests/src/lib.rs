@@ -29,7 +29,7 @@ mod stock;
 mod wait;
 
 pub use base::{BaseMarket, Gate, Moment};
-pub use base_shop::{BasePlan, BaseShop, base_task, evm_account_of};
+pub use base_shop::{BasePlan, BaseShop, DIRECT_PRICE, base_task, evm_account_of};
 pub use chain::{Books, Chain};
 pub use database::private_database;
 pub use market::{GatewayPlan, Market, Plan, WorkerPlan, account_of};

@@ -106,7 +106,7 @@ impl Market {
         let mut config = NodeConfig::at(state.join("bootstrap"));
         config.roles = vec![Role::Bootstrap];
         let wallet = (NETWORK, account_of("creator").to_string());
-        config.import = vec![sign_capabilities(state, wallet)];
+        config.import = vec![sign_capabilities(state, wallet, 1_000)];
         let mut bootstrap = Node::start("bootstrap", config);
         let address = text(&bootstrap.ready().await["addresses"][0]);
         let base = Base {
@@ -295,7 +295,11 @@ fn simchain(state: &Path) -> NodeConfig {
 }
 
 /// The creator signs every built-in manifest and registers it with a commission of 10 %.
-pub(crate) fn sign_capabilities(state: &Path, (network, wallet): (&str, String)) -> PathBuf {
+pub(crate) fn sign_capabilities(
+    state: &Path,
+    (network, wallet): (&str, String),
+    bps: u16,
+) -> PathBuf {
     let key: SigningKey = keys::create(&state.join("creator.key")).expect("a key can be made");
     let mut objects = Vec::new();
     for listed in d402_capabilities::capabilities() {
@@ -304,7 +308,7 @@ pub(crate) fn sign_capabilities(state: &Path, (network, wallet): (&str, String))
                 .expect("a built-in manifest");
         let wallet = wallet.parse().expect("an address");
         let commission = Commission {
-            bps: Bps::new(1_000).expect("within bounds"),
+            bps: Bps::new(bps).expect("within bounds"),
             wallets: [(network.parse().expect("a network"), wallet)].into(),
         };
         let namespace = "d402.test".parse().expect("a namespace");

@@ -76,6 +76,7 @@ pub fn wishes(account: &BuyerAccount, seed: u64, deadline_ms: u64) -> Wishes {
         deadline_ms: Some(deadline_ms),
         refund_to: account.address().to_string(),
         network: NETWORK.to_owned(),
+        worker: None,
         validators: Vec::new(),
         min_set: (4, 3),
         max_gateway_fee_bps: 500,

@@ -14,6 +14,7 @@
 //! | [`abi`] | the token, the ledger and Multicall3 as the chain encodes them |
 //! | [`escrow`] | what an escrow received and holds |
 //! | [`settled`] | what the ledger paid |
+//! | [`transfer`] | who paid an account straight |
 #![warn(missing_docs)]
 
 pub mod abi;
@@ -21,6 +22,7 @@ pub mod chain;
 pub mod escrow;
 pub mod rpc;
 pub mod settled;
+pub mod transfer;
 mod wire;
 
 pub use alloy::primitives;

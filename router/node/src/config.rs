@@ -97,7 +97,7 @@ pub struct GatewaySection {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GatewayRail {
-    /// `base-escrow`.
+    /// `base-escrow`, or `base-direct`: paid straight to a worker the request names.
     pub name: String,
     /// CAIP-2 name of the chain, e.g. `eip155:84532`.
     pub network: String,
@@ -145,6 +145,9 @@ pub struct WorkerSection {
     /// each; budgets do not matter here.
     #[serde(default, rename = "rail")]
     pub rails: Vec<GatewayRail>,
+    /// Where it lets itself be paid straight, one `[[worker.direct]]` section each.
+    #[serde(default)]
+    pub direct: Vec<WorkerDirect>,
     /// Leases at the same time; 4 when absent.
     #[serde(default)]
     pub max_running: Option<usize>,
@@ -154,6 +157,19 @@ pub struct WorkerSection {
     /// `honest`, or for demo and tests `lie`, `vanish`, `slow:<ms>`.
     #[serde(default)]
     pub behaviour: Option<String>,
+}
+
+/// A token in which a worker lets itself be paid straight: no escrow holds the money while it works, and the risk
+/// that the buyer spends it meanwhile is the worker's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorkerDirect {
+    /// CAIP-2 name; there must be a payout for it.
+    pub network: String,
+    /// Token, as the network spells it.
+    pub asset: String,
+    /// Price per task, base units: what buyers see and pay.
+    pub price: d402_objects::Amount,
 }
 
 /// Validator settings; the bridge reads its own file, which the front writes from these.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use d402_objects::{
-    Address, Amount, Bid, Caip2, CapabilityId, Ed25519Id, Multiaddr, NodeId, Payout,
+    Address, Amount, Bid, Caip2, CapabilityId, Ed25519Id, Multiaddr, NodeId, Payout, Price,
     TaskAnnouncement, UnixMs,
 };
 use d402_wire::NodeAddress;
@@ -22,6 +22,9 @@ pub struct BidPolicy {
     pub payouts: BTreeMap<Caip2, Address>,
     /// Gateways to work for; empty = any.
     pub gateways: Vec<Ed25519Id>,
+    /// Least price where it is paid straight, per network and token; it takes no direct task on any other. The
+    /// worker bears the risk that the buyer's money is gone before its work is judged.
+    pub direct: Vec<Price>,
     /// Leases run at the same time; further announcements are let pass.
     pub max_running: usize,
 }
@@ -31,6 +34,10 @@ pub struct BidPolicy {
 pub enum Pass {
     /// Not a capability this worker sells.
     NotSold,
+    /// The buyer chose another worker.
+    NotChosen,
+    /// Paid straight, which this worker does not take there.
+    NotDirect,
     /// Not a gateway it works for.
     Gateway,
     /// No payout wallet on that network.
@@ -46,6 +53,13 @@ pub enum Pass {
 }
 
 impl BidPolicy {
+    /// What it takes at least where it is paid straight; `None` where it does not let itself be.
+    #[must_use]
+    pub fn direct_price(&self, network: &Caip2, asset: &Address) -> Option<Amount> {
+        let there = |price: &&Price| price.network == *network && price.asset == *asset;
+        self.direct.iter().find(there).map(|price| price.price)
+    }
+
     /// A bid for the announced task.
     ///
     /// # Errors
@@ -57,7 +71,18 @@ impl BidPolicy {
         task: &TaskAnnouncement,
         now_ms: u64,
     ) -> Result<Bid, Pass> {
-        let price = *self.prices.get(&task.capability_id).ok_or(Pass::NotSold)?;
+        let own = *self.prices.get(&task.capability_id).ok_or(Pass::NotSold)?;
+        let price = match task.worker {
+            None => own,
+            Some(chosen) if chosen != worker => return Err(Pass::NotChosen),
+            // The whole payment or nothing: it was made out before.
+            Some(_) => {
+                let least = self
+                    .direct_price(&task.network, &task.asset)
+                    .ok_or(Pass::NotDirect)?;
+                task.max_price.max(least)
+            }
+        };
         if !self.gateways.is_empty() && !self.gateways.contains(&task.gateway) {
             return Err(Pass::Gateway);
         }

@@ -119,6 +119,7 @@ async fn run(plan: Plan) -> Vec<Row> {
         purse: 1_000_000_000,
         // Nobody bids: a settled payment stays one, and the gateway has no task to drive.
         workers: 0,
+        direct: false,
     })
     .await;
     let stock = Stock::start(market.devnet.url());

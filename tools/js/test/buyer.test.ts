@@ -6,7 +6,7 @@ import { setHash, signers } from "../src/base/settlement.ts";
 import { type Policy, beforePayment } from "../src/buyer/before-payment.ts";
 import type { Requirements } from "../src/buyer/entry.ts";
 import { LEDGER, NETWORKS, graceOf } from "../src/buyer/networks.ts";
-import { BUYER, MEMBERS, NOW_MS, POLICY, SET, STRANGER, USDC, offer, tampered } from "./offer.ts";
+import { BUYER, MEMBERS, NOW_MS, POLICY, SET, STRANGER, USDC, WORKER, offer, straight, tampered } from "./offer.ts";
 
 /** The rule the guard names, or undefined where it lets the client sign. */
 async function refusal(
@@ -183,4 +183,33 @@ test("the 402 of a real gateway is paid, and any byte of it that was swapped is 
       assert.notEqual(await refusal(tampered(path, swapped, entry), own, at), undefined, `${path} at ${place}`);
     }
   }
+});
+
+const STRAIGHT = { workers: { "eip155:84532": `0x${"55".repeat(20).toUpperCase()}` } };
+
+test("a worker the buyer named is paid straight", async () => {
+  assert.equal(await refusal(straight(), STRAIGHT), undefined);
+  assert.equal(await refusal(tampered("extra.paymentFlow", "authorization", straight()), STRAIGHT), undefined);
+});
+
+test("#4 a payment straight to anybody but the named worker is refused", async () => {
+  assert.equal(await refusal(straight({}, STRANGER), STRAIGHT), "PayTo (#4)");
+  const other = straight({ payment: { direct: { worker: `ed25519:${"1e".repeat(32)}`, payTo: STRANGER } } });
+  assert.equal(await refusal(other, STRAIGHT), "Intent (#4)");
+  assert.equal(await refusal(straight({ payment: { direct: undefined } }), STRAIGHT), "Intent (#4)");
+  assert.equal(await refusal(straight({ terms: { commissionBps: 1n, commissionPayee: STRANGER } }), STRAIGHT), "Fees (#4)");
+});
+
+test("#39 who named a worker pays into no escrow, and who named none pays nobody straight", async () => {
+  assert.equal(await refusal(offer(), STRAIGHT), "Flow (#39)");
+  assert.equal(await refusal(straight()), "Flow (#39)");
+  assert.equal(await refusal(straight(), { workers: { "eip155:8453": WORKER } }), "Flow (#39)");
+  const hidden = offer({ payment: { direct: { worker: `ed25519:${"1e".repeat(32)}`, payTo: STRANGER } } });
+  assert.equal(await refusal(hidden), "Intent (#4)");
+});
+
+test("the rest of the policy holds for direct payments too", async () => {
+  assert.equal(await refusal(straight(), { ...STRAIGHT, maxAmount: 999_999n }), "Amount (#40)");
+  assert.equal(await refusal(straight(), { ...STRAIGHT, validatorSets: [] }), "ValidatorSet (#4)");
+  assert.equal(await refusal(straight({ payment: { refundTo: STRANGER } }), STRAIGHT), "RefundTo (#4)");
 });

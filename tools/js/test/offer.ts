@@ -78,6 +78,23 @@ export function offer(lies: Lies = {}): Requirements {
   };
 }
 
+export const WORKER = `0x${"55".repeat(20)}`;
+
+/** An entry that pays a worker straight, as a gateway with these wishes sends it. */
+export function straight(lies: Lies = {}, payTo: string = WORKER): Requirements {
+  const direct = { worker: `ed25519:${"1e".repeat(32)}`, payTo: WORKER };
+  const { gatewayFeePayee: _, ...own } = payment();
+  const whole = { ...own, rail: "base-direct", gatewayFeeBps: 0, validatorFeeCap: "0", direct, ...lies.payment };
+  const zero = `0x${"0".repeat(40)}`;
+  const entry = offer({
+    ...lies,
+    intent: { payment: [whole], maxAttempts: 1, ...lies.intent },
+    terms: { commissionBps: 0n, commissionPayee: zero, gatewayFeePayee: zero, ...lies.terms },
+  });
+  const { paymentFlow: __, ...extra } = entry.extra as Loose;
+  return { ...entry, payTo, extra };
+}
+
 /** The same entry with a field changed on the way, by a path such as `extra.d402.terms`. */
 export function tampered(path: string, value: unknown, entry: Requirements = offer()): Requirements {
   const copy = structuredClone(entry) as unknown as Loose;

@@ -9,6 +9,8 @@
 
 mod bundle;
 mod decision;
+#[cfg(test)]
+mod direct_tests;
 mod dossier;
 mod evidence;
 mod network;

@@ -12,6 +12,7 @@
 
 mod answers;
 mod collecting;
+mod direct;
 mod failures;
 mod ledger;
 mod properties;

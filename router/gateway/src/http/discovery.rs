@@ -164,6 +164,7 @@ fn payment(state: &HttpState, rail: &Rail) -> Value {
     let units = state.0.config.policy.default_budget;
     json!({
         "rail": rail.offer.rail,
+        "flow": if rail.offer.direct { "authorization" } else { "upfront" },
         "network": rail.offer.network,
         "asset": rail.offer.asset,
         "assetName": rail.asset.name,
@@ -251,7 +252,14 @@ pub(super) async fn capabilities(
         .take(MAX_LISTED)
         .map(offered)
         .collect();
-    Ok(Json(json!({"capabilities": listed, "validatorOffers": offers})).into_response())
+    let workers: Vec<Value> = view
+        .catalogue
+        .workers()
+        .take(MAX_LISTED)
+        .map(Signed::to_value)
+        .collect();
+    let body = json!({"capabilities": listed, "validatorOffers": offers, "nodeOffers": workers});
+    Ok(Json(body).into_response())
 }
 
 fn listed(listing: &Listing, policy: &Policy, catalogue: &Catalogue) -> Value {

@@ -82,13 +82,18 @@ fn create_task(config: &HttpConfig, rails: &[Rail]) -> Value {
     let offers: Vec<Value> = rails
         .iter()
         .map(|rail| {
+            let description = if rail.offer.direct {
+                "Most to authorize; the named worker's own price is paid once its work is accepted."
+            } else {
+                "Budget; what is not earned goes back to refundTo."
+            };
             json!({
                 "intent": "charge",
                 "method": rail.offer.rail,
                 "network": rail.offer.network,
                 "amount": budget,
                 "currency": rail.offer.asset,
-                "description": "Budget; what is not earned goes back to refundTo.",
+                "description": description,
             })
         })
         .collect();

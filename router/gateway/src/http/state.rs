@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use d402_core::admission::{Policy, RailOffer};
+use d402_core::ports;
 use d402_objects::{Address, Amount, Caip2};
 use d402_settlement::market::{SIMULATED_NETWORK, simulated_asset};
 
@@ -48,6 +49,8 @@ pub struct HttpConfig {
     pub roles: Vec<String>,
     /// Token per network; the simulated dollar is known without.
     pub assets: BTreeMap<Caip2, Asset>,
+    /// Budgets of a rail, by network and name, where they are not those of its token.
+    pub budgets: BTreeMap<(Caip2, String), RangeInclusive<Amount>>,
     /// Bounds; [`HttpConfig::bounded`] sets them and the waits together.
     pub limits: Limits,
     /// Web pages that may call.
@@ -70,6 +73,7 @@ impl HttpConfig {
             public_url: public_url.trim_end_matches('/').to_owned(),
             roles: vec!["gateway".to_owned(), "ingress".to_owned()],
             assets: BTreeMap::new(),
+            budgets: BTreeMap::new(),
             limits: Limits::default(),
             cors: Cors::default(),
             sync_wait: Duration::from_secs(Limits::default().sync_wait_s),
@@ -131,7 +135,7 @@ impl HttpState {
             .ports()
             .rails
             .iter()
-            .filter_map(|rail| rail_of(rail.name(), rail.network(), &config.assets))
+            .filter_map(|rail| rail_of(rail.as_ref(), &config))
             .collect();
         let cluster_id = config
             .cluster_id
@@ -162,9 +166,9 @@ impl HttpState {
 }
 
 /// A rail whose token is known; others cannot be sold on.
-fn rail_of(name: &str, network: &str, assets: &BTreeMap<Caip2, Asset>) -> Option<Rail> {
-    let network: Caip2 = network.parse().ok()?;
-    let asset = match assets.get(&network) {
+fn rail_of(rail: &dyn ports::Rail, config: &HttpConfig) -> Option<Rail> {
+    let network: Caip2 = rail.network().parse().ok()?;
+    let asset = match config.assets.get(&network) {
         Some(asset) => asset.clone(),
         None if network.as_str() == SIMULATED_NETWORK => Asset {
             address: Address::new(simulated_asset().to_string()).ok()?,
@@ -178,11 +182,15 @@ fn rail_of(name: &str, network: &str, assets: &BTreeMap<Caip2, Asset>) -> Option
             return None;
         }
     };
+    let own = config
+        .budgets
+        .get(&(network.clone(), rail.name().to_owned()));
     let offer = RailOffer {
-        rail: name.parse().ok()?,
+        rail: rail.name().parse().ok()?,
+        direct: rail.direct().is_some(),
         network,
         asset: asset.address.clone(),
-        budgets: asset.budgets.clone(),
+        budgets: own.unwrap_or(&asset.budgets).clone(),
     };
     Some(Rail { offer, asset })
 }

@@ -6,6 +6,7 @@
     reason = "a wrong expectation should stop the test where it is"
 )]
 
+mod direct;
 mod fakes;
 mod limits;
 mod offering;

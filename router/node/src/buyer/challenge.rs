@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use d402_objects::{
-    Manifest, PaymentOption, Registration, Signed, TaskIntent, ValidatorOffer, parse_payload,
+    Manifest, NodeOffer, PaymentOption, Registration, Signed, TaskIntent, ValidatorOffer,
+    parse_payload,
 };
 use d402_settlement::ValidatorSet;
 use d402_settlement::market::{DossierError, Quote, TaskParts};
@@ -21,6 +22,7 @@ pub struct Challenge {
     manifest: Signed<Manifest>,
     registration: Signed<Registration>,
     offers: Vec<Signed<ValidatorOffer>>,
+    worker: Option<Signed<NodeOffer>>,
     quote: Quote,
     payment: PaymentOption,
 }
@@ -92,6 +94,10 @@ impl Challenge {
             .iter()
             .map(|o| Signed::from_value(o.clone()))
             .collect::<Result<Vec<_>, _>>()?;
+        let worker = body
+            .get("worker")
+            .map(|offer| Signed::from_value(offer.clone()))
+            .transpose()?;
         let index = extra
             .get("paymentIndex")
             .and_then(Value::as_u64)
@@ -116,6 +122,7 @@ impl Challenge {
             manifest,
             registration,
             offers,
+            worker,
             quote,
             payment,
         };
@@ -196,6 +203,12 @@ impl Challenge {
     #[must_use]
     pub fn offers(&self) -> &[Signed<ValidatorOffer>] {
         &self.offers
+    }
+
+    /// The chosen worker's own offer, on a direct rail.
+    #[must_use]
+    pub fn worker(&self) -> Option<&NodeOffer> {
+        self.worker.as_ref().map(Signed::payload)
     }
 
     /// The validator set.

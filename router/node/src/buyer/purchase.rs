@@ -197,7 +197,10 @@ async fn finish(purchase: &Purchase<'_>, task_id: Cid, task: Value) -> Result<Re
         bundle: None,
         proof: None,
     };
-    if matches!(status.as_str(), "accepted" | "rejected") {
+    let has_receipt = receipt.task.get("receiptCid").is_some_and(Value::is_string);
+    let decided = matches!(status.as_str(), "accepted" | "rejected")
+        || (has_receipt && matches!(status.as_str(), "notCharged" | "uncollected"));
+    if decided {
         let answer = purchase
             .gateway
             .get(&format!("/tasks/{task_id}/bundle"), Some(purchase.token))

@@ -109,6 +109,7 @@ fn wishes() -> Wishes {
         deadline_ms: Some(intent.deadline_ms.since(intent.issued_at_ms)),
         refund_to: payment.refund_to.as_str().parse().unwrap(),
         network: SIMULATED_NETWORK.to_owned(),
+        worker: None,
         validators: Vec::new(),
         min_set: (4, 3),
         max_gateway_fee_bps: 200,

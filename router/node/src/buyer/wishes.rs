@@ -27,6 +27,8 @@ pub struct Wishes {
     pub refund_to: String,
     /// CAIP-2 network to pay on.
     pub network: String,
+    /// The worker to pay straight, on a direct rail.
+    pub worker: Option<Ed25519Id>,
     /// Validators the buyer trusts; empty = the gateway's choice.
     pub validators: Vec<Ed25519Id>,
     /// Least number of validators and least threshold.
@@ -67,6 +69,9 @@ pub enum Refusal {
         /// Allowed.
         max: Amount,
     },
+    /// Not paid to the worker that was chosen, or not its price.
+    #[error("the offer does not pay the chosen worker, by its own word, and nobody else")]
+    Worker,
     /// The rest would go to somebody else (threat #4).
     #[error("the offer returns the rest to {got}, not to the buyer")]
     RefundTo {
@@ -126,6 +131,7 @@ impl Wishes {
         set("quorum", self.quorum.map(Value::from));
         set("budget", self.budget.map(to_json));
         set("deadlineMs", self.deadline_ms.map(Value::from));
+        set("worker", self.worker.map(to_json));
         body
     }
 
@@ -181,6 +187,7 @@ impl Wishes {
                 max: self.max_budget,
             });
         }
+        self.check_worker(offer)?;
         if payment.refund_to.as_str() != self.refund_to {
             return Err(Refusal::RefundTo {
                 got: payment.refund_to.to_string(),
@@ -204,6 +211,29 @@ impl Wishes {
             }
         }
         Ok(())
+    }
+
+    /// Paid straight only to the chosen worker, on the account and at the price of its own signed offer; and into
+    /// an escrow when none was chosen.
+    fn check_worker(&self, offer: &super::Challenge) -> Result<(), Refusal> {
+        let payment = offer.payment();
+        let (Some(chosen), Some(direct)) = (&self.worker, &payment.direct) else {
+            let neither = self.worker.is_none() && payment.direct.is_none();
+            return if neither {
+                Ok(())
+            } else {
+                Err(Refusal::Worker)
+            };
+        };
+        let word = offer.worker().ok_or(Refusal::Worker)?;
+        let asks = |p: &d402_objects::Price| {
+            p.network == payment.network && p.asset == payment.asset && p.price == payment.budget
+        };
+        let own = word.worker == *chosen
+            && direct.worker == *chosen
+            && word.payouts.get(&payment.network) == Some(&direct.pay_to)
+            && word.prices.iter().any(asks);
+        if own { Ok(()) } else { Err(Refusal::Worker) }
     }
 
     fn check_set(&self, offer: &super::Challenge) -> Result<(), Refusal> {

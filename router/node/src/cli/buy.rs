@@ -50,6 +50,9 @@ pub(super) struct BuyArgs {
     /// Time for the work, ms.
     #[arg(long)]
     deadline_ms: Option<u64>,
+    /// The worker to pay straight, with `--rail base-direct`.
+    #[arg(long, required_if_eq("rail", "base-direct"))]
+    worker: Option<Ed25519Id>,
     /// Trusted validator; may be repeated. The gateway's set otherwise.
     #[arg(long)]
     validator: Vec<Ed25519Id>,
@@ -69,7 +72,7 @@ pub(super) struct BuyArgs {
     #[arg(long)]
     refund_to: Option<String>,
     /// Rail to pay on.
-    #[arg(long, default_value = "simulated", value_parser = ["simulated", "base-escrow"])]
+    #[arg(long, default_value = "simulated", value_parser = ["simulated", "base-escrow", "base-direct"])]
     rail: String,
     /// Folder for payment and bundle.
     #[arg(long, default_value = ".d402/purchases")]
@@ -126,6 +129,7 @@ fn wishes(args: &BuyArgs, wallet: &Wallet, token: &str) -> Result<Wishes, Failur
         deadline_ms: args.deadline_ms,
         refund_to: args.refund_to.clone().unwrap_or_else(|| wallet.account()),
         network: wallet.network().to_owned(),
+        worker: args.worker,
         validators: args.validator.clone(),
         min_set: (args.min_validators, args.min_threshold),
         max_gateway_fee_bps: args.max_gateway_fee_bps,

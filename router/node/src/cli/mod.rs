@@ -7,6 +7,7 @@ mod gateway_flags;
 mod key;
 mod node;
 mod onchain;
+mod onchain_direct;
 mod output;
 mod recover;
 mod task;

@@ -43,6 +43,12 @@ pub(super) enum NotOnChain {
         /// Base units.
         want: u128,
     },
+    /// A rejected direct task moves nothing.
+    #[error("the work was rejected, so no payment follows from the bundle")]
+    NothingToPay,
+    /// A direct payment is a transfer like any other: the bundle does not name it.
+    #[error("paid straight: name the transaction with --transaction")]
+    WhichTransaction,
     /// No receipt was executed, or none that is final.
     #[error("no receipt is executed and final")]
     NotSettled,

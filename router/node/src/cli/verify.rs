@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use d402_evm::primitives::B256;
 use d402_settlement::market::Bundle;
 use owo_colors::OwoColorize as _;
 
@@ -17,16 +18,26 @@ pub(super) struct VerifyArgs {
     file: PathBuf,
     #[command(flatten)]
     chain: ChainArgs,
+    /// Transaction that paid a direct task; its bundle cannot name it.
+    #[arg(long, requires = "rpc")]
+    transaction: Option<B256>,
 }
 
 pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Failure> {
     let bytes = std::fs::read(&args.file)?;
     match Bundle::verify(&bytes) {
         Ok(proof) => {
-            let confirmed = if args.chain.rpc.is_empty() {
-                None
-            } else {
+            let asked = !args.chain.rpc.is_empty();
+            let confirmed = if asked && !proof.direct {
                 Some(args.chain.confirm(&proof).await?)
+            } else {
+                None
+            };
+            let straight = if asked && proof.direct {
+                let chain = &args.chain;
+                Some(chain.confirm_straight(&proof, args.transaction).await?)
+            } else {
+                None
             };
             let shown = args.file.display();
             output.line(format!("{} {shown}", "verified".green().bold()));
@@ -44,19 +55,34 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Fa
                     on.height
                 ));
             }
-            output.document(&serde_json::json!({
-                "verified": true,
-                "taskId": proof.task_id,
-                "receiptCid": proof.receipt_cid,
-                "outcome": proof.outcome,
-                "signers": proof.signers,
-                "proved": proof.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "chain": confirmed.map(|on| serde_json::json!({
+            if let Some(on) = &straight {
+                output.line(format!(
+                    "  chain: {} paid the worker the amount in {:#x}, seen from block {}; the chain does not say for which task",
+                    on.payer, on.transaction, on.height
+                ));
+            }
+            let on_chain = match (&confirmed, &straight) {
+                (Some(on), _) => Some(serde_json::json!({
                     "fundedAt": on.funded_at,
                     "transaction": format!("{:#x}", on.settled.transaction),
                     "height": on.settled.height,
                     "refunded": on.settled.refunded.to_string(),
                 })),
+                (None, Some(on)) => Some(serde_json::json!({
+                    "transaction": format!("{:#x}", on.transaction),
+                    "payer": format!("{:#x}", on.payer),
+                })),
+                (None, None) => None,
+            };
+            output.document(&serde_json::json!({
+                "verified": true,
+                "direct": proof.direct,
+                "taskId": proof.task_id,
+                "receiptCid": proof.receipt_cid,
+                "outcome": proof.outcome,
+                "signers": proof.signers,
+                "proved": proof.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "chain": on_chain,
             }));
             Ok(ExitCode::SUCCESS)
         }

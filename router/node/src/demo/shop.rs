@@ -153,6 +153,7 @@ async fn buy_one(market: &Market, item: &Item, output: Output) -> Result<Sold, F
         deadline_ms: Some(DEADLINE_MS),
         refund_to: market.buyer.account(),
         network: market.money.network().to_owned(),
+        worker: None,
         validators: Vec::new(),
         min_set: (4, 3),
         max_gateway_fee_bps: 500,

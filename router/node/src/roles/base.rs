@@ -9,7 +9,9 @@ use d402_evm::{Chain, ChainOptions, Finality};
 use d402_gateway::http::Asset;
 use d402_objects::{Amount, Caip2};
 use d402_rails::evm::book::NonceBook;
-use d402_rails::evm::{Caps, EscrowRail, EscrowRailOptions, EvmKey, Sequencer, TokenDomain};
+use d402_rails::evm::{
+    BaseDirectRail, Caps, EscrowRail, EscrowRailOptions, EvmKey, Sequencer, TokenDomain,
+};
 use d402_settlement::Codec;
 use d402_settlement::evm::EvmDomain;
 use d402_settlement::market::{BASE_NETWORK, chain_of};
@@ -33,9 +35,11 @@ pub(super) async fn open(
         field,
         got: got.to_owned(),
     };
-    if section.name != "base-escrow" {
-        return Err(invalid("gateway.rail.name", &section.name).into());
-    }
+    let direct = match section.name.as_str() {
+        "base-escrow" => false,
+        "base-direct" => true,
+        other => return Err(invalid("gateway.rail.name", other).into()),
+    };
     let domain = domain(&section.network)
         .ok_or_else(|| invalid("gateway.rail.network", &section.network))?;
     if section.development && section.network == BASE_NETWORK {
@@ -43,19 +47,24 @@ pub(super) async fn open(
     }
     let asset: Address = setting("gateway.rail.asset", &section.asset)?;
     let chain = Arc::new(chain(section, domain)?);
-    let sequencer = sequencer(context, section, &chain).await?;
-    let options = EscrowRailOptions {
-        network: section.network.clone(),
-        token: TokenDomain {
-            asset,
-            name: section.asset_name.clone(),
-            version: section.asset_version.clone(),
-            chain_id: domain.chain_id,
-        },
-        ledger: Address::from(domain.ledger.0),
+    let sequencer = sender(context, section, &chain).await?;
+    let token = TokenDomain {
+        asset,
+        name: section.asset_name.clone(),
+        version: section.asset_version.clone(),
+        chain_id: domain.chain_id,
     };
-    let rail = Arc::new(EscrowRail::new(options, chain, sequencer));
-    tend(context, Arc::clone(&rail));
+    let network = section.network.clone();
+    let rail: Arc<dyn Rail> = if direct {
+        Arc::new(BaseDirectRail::new(network, token, chain, sequencer))
+    } else {
+        let options = EscrowRailOptions {
+            network,
+            token,
+            ledger: Address::from(domain.ledger.0),
+        };
+        Arc::new(EscrowRail::new(options, chain, sequencer))
+    };
     let least = section.min_budget.unwrap_or(Amount::from(MIN_BUDGET));
     let most = section.max_budget.unwrap_or(Amount::from(MAX_BUDGET));
     let asset = Asset {
@@ -93,20 +102,21 @@ fn chain(section: &GatewayRail, domain: EvmDomain) -> Result<Chain, ConfigError>
     })
 }
 
-async fn sequencer(
-    context: &Context,
+/// The one sender of this key on this chain: rails with the same key share it, or their nonces would collide.
+async fn sender(
+    context: &mut Context,
     section: &GatewayRail,
     chain: &Arc<Chain>,
-) -> Result<Sequencer, NodeError> {
+) -> Result<Arc<Sequencer>, NodeError> {
     let evm =
         |what, source: Box<dyn std::error::Error + Send + Sync>| NodeError::Base { what, source };
     let key = EvmKey::open(&section.keystore, &section.password_file)
         .map_err(|e| evm("gateway.rail.keystore", Box::new(e)))?;
-    let file = format!(
-        "nonces-{}-{:#x}.sqlite",
-        chain.options().chain_id,
-        key.address()
-    );
+    let name = (chain.options().chain_id, key.address());
+    if let Some(sender) = context.senders.get(&name) {
+        return Ok(Arc::clone(sender));
+    }
+    let file = format!("nonces-{}-{:#x}.sqlite", name.0, name.1);
     let book = NonceBook::open(&context.config.state_dir.join(file), key.address())
         .await
         .map_err(|e| evm("nonce book", Box::new(e)))?;
@@ -115,18 +125,21 @@ async fn sequencer(
         caps.max_fee = u128::from(gwei).saturating_mul(1_000_000_000);
     }
     let clock = Arc::clone(&context.clock);
-    Ok(Sequencer::new(Arc::clone(chain), (key, book), caps, clock))
+    let sender = Arc::new(Sequencer::new(Arc::clone(chain), (key, book), caps, clock));
+    context.senders.insert(name, Arc::clone(&sender));
+    tend(context, Arc::clone(&sender));
+    Ok(sender)
 }
 
 /// What fell out of a block or a pool goes out again, whether or not a task still asks for it.
-fn tend(context: &mut Context, rail: Arc<EscrowRail>) {
+fn tend(context: &mut Context, sender: Arc<Sequencer>) {
     let stop = context.stop.clone();
     context.tasks.spawn(async move {
         let mut interval = tokio::time::interval(TEND_EVERY);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                _ = interval.tick() => if let Err(error) = rail.sequencer().tend().await {
+                _ = interval.tick() => if let Err(error) = sender.tend().await {
                     tracing::warn!(%error, "transactions are not looked after");
                 }
             }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use d402_core::ports::Rail;
 use d402_gateway::http::{Asset, HttpConfig, HttpState, router};
 use d402_gateway::{Engine, EngineConfig, Ports};
-use d402_objects::Caip2;
+use d402_objects::{Amount, Caip2};
 
 use super::start::{Context, NodeError, port};
 use crate::config::{ConfigError, setting};
@@ -17,7 +18,7 @@ use crate::keys;
 pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), NodeError> {
     let key = keys::load_or_create(&context.config.state_dir.join("keys/gateway.key"))?;
     let secret = keys::load_or_create(&context.config.state_dir.join("keys/challenge.key"))?;
-    let (rails, assets) = rails(context).await?;
+    let sold = rails(context).await?;
     let config = EngineConfig {
         key,
         instance: context.market.network().local_peer().to_string(),
@@ -27,7 +28,7 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
         store: context.store.tasks(),
         blobs: context.store.blobs(),
         directory: Arc::clone(context.directory.store()),
-        rails,
+        rails: sold.rails,
         network: port(&context.market),
         clock: Arc::clone(&context.clock),
     };
@@ -53,7 +54,8 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
     let mut http =
         HttpConfig::new(section.policy, secret.to_bytes(), url.clone()).bounded(section.limits);
     http.cors = section.cors;
-    http.assets = assets;
+    http.assets = sold.assets;
+    http.budgets = sold.budgets;
     let app = router(HttpState::new(engine.clone(), http));
     let stop = context.stop.clone();
     context.tasks.spawn(async move {
@@ -69,20 +71,44 @@ pub(super) async fn start(context: &mut Context) -> Result<(Engine, String), Nod
     Ok((engine, url))
 }
 
-/// The simulated rail where it is configured, and every chain of the configuration.
-async fn rails(
-    context: &mut Context,
-) -> Result<(Vec<Arc<dyn Rail>>, BTreeMap<Caip2, Asset>), NodeError> {
-    let mut rails: Vec<Arc<dyn Rail>> = Vec::new();
-    let mut assets = BTreeMap::new();
+/// What a gateway sells on.
+#[derive(Default)]
+struct Sold {
+    rails: Vec<Arc<dyn Rail>>,
+    assets: BTreeMap<Caip2, Asset>,
+    budgets: BTreeMap<(Caip2, String), RangeInclusive<Amount>>,
+}
+
+/// The simulated rail where it is configured, and every rail of the configuration.
+async fn rails(context: &mut Context) -> Result<Sold, NodeError> {
+    let mut sold = Sold::default();
     let sections = context.config.gateway.rails.clone();
     if context.rail.is_some() || sections.is_empty() {
-        rails.push(context.rail("gateway")?);
+        sold.rails.push(context.rail("gateway")?);
     }
     for section in &sections {
         let (rail, asset) = super::base::open(context, section).await?;
-        assets.insert(setting("gateway.rail.network", &section.network)?, asset);
-        rails.push(rail);
+        let network: Caip2 = setting("gateway.rail.network", &section.network)?;
+        let name = (network.clone(), section.name.clone());
+        let first = sold.assets.entry(network).or_insert(asset.clone());
+        if (&first.address, &first.name, &first.version)
+            != (&asset.address, &asset.name, &asset.version)
+        {
+            // One network is sold in one token.
+            return Err(ConfigError::Setting {
+                field: "gateway.rail.asset",
+                got: section.asset.clone(),
+            }
+            .into());
+        }
+        if sold.budgets.insert(name, asset.budgets).is_some() {
+            return Err(ConfigError::Setting {
+                field: "gateway.rail.name",
+                got: section.name.clone(),
+            }
+            .into());
+        }
+        sold.rails.push(rail);
     }
-    Ok((rails, assets))
+    Ok(sold)
 }

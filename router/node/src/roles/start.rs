@@ -1,11 +1,14 @@
 //! One node: network, directory, then its roles; everything owned, everything joined at the end.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use d402_core::ports::{Clock, MarketNetwork};
+use d402_evm::primitives::Address;
 use d402_p2p::{Libp2pNetwork, Network, NetworkConfig, NodeIdentity, PeerAddress};
+use d402_rails::evm::Sequencer;
 use d402_rails::simulated::server::{ClockMode, Location, Options, run_simchain};
 use d402_rails::simulated::{SimClient, SimulatedRail};
 use d402_store::Store;
@@ -101,6 +104,8 @@ pub(super) struct Context {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: JoinSet<Result<(), NodeError>>,
+    /// One sender of transactions per EVM chain and key.
+    pub(super) senders: BTreeMap<(u64, Address), Arc<Sequencer>>,
 }
 
 impl Context {
@@ -155,6 +160,7 @@ pub async fn run(
         clock,
         stop: stop.clone(),
         tasks,
+        senders: BTreeMap::new(),
     };
     let (roles, http) = start_roles(&mut context).await?;
     context.market.serve_self(roles.clone());

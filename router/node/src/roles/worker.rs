@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use d402_capabilities::{Sandbox, SandboxConfig};
 use d402_core::ports::Rail;
+use d402_objects::Price;
 use d402_worker::service::Ports;
 use d402_worker::{Behaviour, BidPolicy, Worker, WorkerConfig};
 
 use super::start::{Context, NodeError, port};
-use crate::config::{ConfigError, setting};
+use crate::config::{ConfigError, WorkerSection, setting};
 use crate::keys;
 
 /// Executors at the same time, and leases when nothing else is said.
@@ -40,8 +41,10 @@ pub(super) async fn start(context: &mut Context) -> Result<Worker, NodeError> {
         prices: parse_map("worker.prices", &section.prices)?,
         payouts: parse_map("worker.payouts", &section.payouts)?,
         gateways: Vec::new(),
+        direct: direct(&section)?,
         max_running,
     };
+    super::worker_offer::keep(context, key.clone(), policy.clone());
     let mut rails: Vec<Arc<dyn Rail>> = Vec::new();
     if let Some(simulated) = &context.rail {
         rails.push(simulated.clone());
@@ -64,6 +67,27 @@ pub(super) async fn start(context: &mut Context) -> Result<Worker, NodeError> {
         },
         ports,
     ))
+}
+
+/// Prices of direct payments, each with an account to be paid to.
+fn direct(section: &WorkerSection) -> Result<Vec<Price>, ConfigError> {
+    section
+        .direct
+        .iter()
+        .map(|entry| {
+            if !section.payouts.contains_key(&entry.network) {
+                return Err(ConfigError::Missing {
+                    role: "worker",
+                    field: "worker.payouts of the direct network",
+                });
+            }
+            Ok(Price {
+                network: setting("worker.direct.network", &entry.network)?,
+                asset: setting("worker.direct.asset", &entry.asset)?,
+                price: entry.price,
+            })
+        })
+        .collect()
 }
 
 fn parse_map<K, V>(

@@ -7,12 +7,11 @@
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::sol_types::SolCall as _;
 use async_trait::async_trait;
 use d402_core::ports::{
     Deposit, PaymentFault, Rail, RailError, Settled, VaultState, VerifiedPayment,
 };
-use d402_evm::abi::{MULTICALL3, Token};
+use d402_evm::abi::MULTICALL3;
 use d402_evm::rpc::Silence;
 use d402_evm::{Chain, EscrowQuery, EscrowView, Level, RpcError};
 use d402_objects::{Amount, Cid, Hex32, SignedReceipt};
@@ -27,6 +26,7 @@ use super::check::{CLOCK_SLACK_S, Checked, MAX_WINDOW_S, Trial, check};
 use super::money::settlement;
 use super::outcome::{refused, retry};
 use super::sequencer::Sequencer;
+use super::trail::Trail;
 use crate::recent::Recent;
 
 /// No accepted payment is valid longer than this after `issuedAt`: challenges live 120 s, payments another
@@ -49,7 +49,7 @@ pub struct EscrowRailOptions {
 pub struct EscrowRail {
     pub(super) options: EscrowRailOptions,
     pub(super) chain: Arc<Chain>,
-    pub(super) sequencer: Sequencer,
+    pub(super) sequencer: Arc<Sequencer>,
     deployed: OnceCell<()>,
     sets: Recent<ValidatorSet>,
     payments: Recent<Seen>,
@@ -71,13 +71,17 @@ pub(super) struct Place {
 }
 
 impl EscrowRail {
-    /// The rail over a chain and the sender of this gateway.
+    /// The rail over a chain and the sender of this gateway, which other rails may share.
     #[must_use]
-    pub fn new(options: EscrowRailOptions, chain: Arc<Chain>, sequencer: Sequencer) -> Self {
+    pub fn new(
+        options: EscrowRailOptions,
+        chain: Arc<Chain>,
+        sequencer: impl Into<Arc<Sequencer>>,
+    ) -> Self {
         Self {
             options,
             chain,
-            sequencer,
+            sequencer: sequencer.into(),
             deployed: OnceCell::new(),
             sets: Recent::default(),
             payments: Recent::default(),
@@ -86,7 +90,7 @@ impl EscrowRail {
 
     /// The sender, to be tended from time to time.
     #[must_use]
-    pub const fn sequencer(&self) -> &Sequencer {
+    pub fn sequencer(&self) -> &Sequencer {
         &self.sequencer
     }
 
@@ -152,24 +156,13 @@ impl EscrowRail {
         id
     }
 
-    pub(super) async fn is_spent(
-        &self,
-        from: Address,
-        nonce: B256,
-        level: Level,
-    ) -> Result<bool, RailError> {
-        let head = self.chain.head(level).await.map_err(unknown)?;
-        let call = Token::authorizationStateCall {
-            authorizer: from,
+    pub(super) fn trail(&self, from: Address, nonce: B256) -> Trail<'_> {
+        Trail {
+            chain: &self.chain,
+            asset: self.options.token.asset,
+            from,
             nonce,
-        };
-        let input = call.abi_encode().into();
-        let answer = self
-            .chain
-            .call(self.options.token.asset, &input, &head)
-            .await
-            .map_err(unknown)?;
-        Token::authorizationStateCall::abi_decode_returns(&answer).map_err(|_| RailError::Unknown)
+        }
     }
 
     /// What became of a payment of which nothing arrived (threat #71): impossible once a block that cannot
@@ -184,7 +177,7 @@ impl EscrowRail {
         );
         let over = head.timestamp >= last_moment;
         let spent = match seen {
-            Some(seen) => self.is_spent(seen.from, seen.nonce, last).await?,
+            Some(seen) => self.trail(seen.from, seen.nonce).is_spent(&head).await?,
             None => false,
         };
         if !over && !spent {
@@ -339,6 +332,18 @@ impl Rail for EscrowRail {
             });
         }
         self.absent(&place, payment_id).await
+    }
+
+    /// Of payments this process saw, by their `AuthorizationUsed`: payer and nonce name one payment, whoever
+    /// submitted it.
+    async fn transaction(&self, payment_id: Hex32) -> Result<Option<String>, RailError> {
+        let Some(seen) = self.payments.recall(payment_id) else {
+            return Ok(None);
+        };
+        let head = self.chain.now().await.map_err(unknown)?;
+        let since = seen.valid_before.saturating_sub(LAST_VALID_S);
+        let used = self.trail(seen.from, seen.nonce).used(since, &head).await?;
+        Ok(used.map(|used| format!("{:#x}", used.transaction_hash)))
     }
 
     async fn vault(&self, terms: &[u8]) -> Result<VaultState, RailError> {

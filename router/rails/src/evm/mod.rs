@@ -11,6 +11,8 @@
 //! | [`outcome`] | what a refusal of the ledger means for money |
 //! | `money` | submitting the effects of the escrow rail |
 //! | [`devnet`] | a chain of this machine, for demo and tests |
+//! | `trail` | following an authorization through the token's logs |
+//! | [`direct`] | [`d402_core::ports::Rail`] with payTo = the worker |
 //! | [`escrow`] | [`d402_core::ports::Rail`] with payTo = the task's escrow |
 
 pub mod authorization;
@@ -18,6 +20,7 @@ pub mod body;
 pub mod book;
 pub mod check;
 pub mod devnet;
+pub mod direct;
 pub mod escrow;
 mod money;
 pub mod outcome;
@@ -25,8 +28,10 @@ pub mod sequencer;
 pub mod signature;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 pub use authorization::{Authorization, SignedAuthorization, TokenDomain};
+pub use direct::BaseDirectRail;
 pub use escrow::{EscrowRail, EscrowRailOptions};
 pub use sequencer::{Caps, SendError, Sequencer};
 pub use signature::{EvmKey, KeyFault};

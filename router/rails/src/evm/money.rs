@@ -1,11 +1,8 @@
 //! Submitting the money effects of the escrow rail, and finding out what a refusal means.
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::sol_types::SolEvent as _;
 use d402_core::ports::RailError;
-use d402_evm::abi::Token;
-use d402_evm::chain::LogFilter;
-use d402_evm::{Level, Log};
+use d402_evm::Level;
 use d402_objects::SignedReceipt;
 use d402_settlement::evm::{EvmAccount, EvmSigners};
 
@@ -29,59 +26,12 @@ impl EscrowRail {
         let given = &payment.authorization;
         let head = self.chain.now().await.map_err(unknown)?;
         let since = place.terms.issued_at.saturating_sub(LAST_VALID_S);
-        let first = self
-            .chain
-            .block_before(since, &head)
-            .await
-            .map_err(unknown)?;
-        let filter = LogFilter {
-            addresses: vec![place.query.asset],
-            topics: vec![
-                Some(vec![Token::AuthorizationUsed::SIGNATURE_HASH]),
-                Some(vec![given.from.into_word()]),
-                Some(vec![given.nonce]),
-            ],
-        };
-        let step = self.chain.options().log_range.max(1);
-        let mut from = first;
-        while from <= head.number {
-            let to = from.saturating_add(step.saturating_sub(1)).min(head.number);
-            let logs = self
-                .chain
-                .logs((from, to), &filter)
-                .await
-                .map_err(unknown)?;
-            if let Some(used) = logs.first() {
-                return self.moved_with(place, payment, used).await;
-            }
-            from = to.saturating_add(1);
+        let trail = self.trail(given.from, given.nonce);
+        let to = (place.query.escrow, given.value);
+        match trail.used(since, &head).await? {
+            Some(used) => trail.moved(&used, to).await,
+            None => Ok(false),
         }
-        Ok(false)
-    }
-
-    /// The token's own `Transfer` in the transaction of an authorization's event.
-    async fn moved_with(
-        &self,
-        place: &Place,
-        payment: &SignedAuthorization,
-        used: &Log,
-    ) -> Result<bool, RailError> {
-        let given = &payment.authorization;
-        let filter = LogFilter {
-            addresses: vec![place.query.asset],
-            topics: vec![
-                Some(vec![Token::Transfer::SIGNATURE_HASH]),
-                Some(vec![given.from.into_word()]),
-                Some(vec![place.query.escrow.into_word()]),
-            ],
-        };
-        let block: u64 = used.block_number.to();
-        let logs = self.chain.logs((block, block), &filter).await;
-        Ok(logs.map_err(unknown)?.iter().any(|log| {
-            log.transaction_hash == used.transaction_hash
-                && Token::Transfer::decode_raw_log(log.topics.iter().copied(), &log.data)
-                    .is_ok_and(|moved| moved.value == given.value)
-        }))
     }
 
     pub(super) async fn submit_payment(
@@ -98,10 +48,8 @@ impl EscrowRail {
             Err(error) => return Err(not_sent(&error)),
         };
         let given = &payment.authorization;
-        if self
-            .is_spent(given.from, given.nonce, Level::Latest)
-            .await?
-        {
+        let head = self.chain.now().await.map_err(unknown)?;
+        if self.trail(given.from, given.nonce).is_spent(&head).await? {
             return if self.came_here(place, payment).await? {
                 Ok(())
             } else {

@@ -66,17 +66,21 @@ impl Worker {
             return Err(Refusal::TermsMismatch);
         }
         let capability = &dossier.manifest().capability_id;
-        let price = config
-            .policy
-            .prices
-            .get(capability)
-            .ok_or(Refusal::Policy)?;
+        let own = config.policy.prices.get(capability);
+        let price = match dossier.direct() {
+            Some(_) => config
+                .policy
+                .direct_price(dossier.network(), dossier.asset())
+                .filter(|_| own.is_some()),
+            None => own.copied(),
+        };
+        let price = price.ok_or(Refusal::Policy)?;
         let wallet = config
             .policy
             .payouts
             .get(&lease.network)
             .ok_or(Refusal::Policy)?;
-        if lease.price < *price || lease.payout.address != *wallet {
+        if lease.price < price || lease.payout.address != *wallet {
             return Err(Refusal::Policy);
         }
         if !config.policy.gateways.is_empty() && !config.policy.gateways.contains(&lease.gateway) {

@@ -29,6 +29,11 @@ export interface Policy {
   readonly maxRefundSeconds: number;
   /** Whether a bare majority may sign when the threshold stays silent; only `refund` unless said. */
   readonly onSilence?: "refund" | "majority";
+  /**
+   * CAIP-2 name → account of the worker this buyer named in the request (`worker`). There the payment goes straight to
+   * it and to nobody else; on networks without an entry it goes into escrow.
+   */
+  readonly workers?: Readonly<Record<string, string>>;
   /** Manifests that may be bought; any unless said. */
   readonly manifestCids?: readonly string[];
 }
@@ -57,7 +62,7 @@ export function beforePayment(policy: Policy, now: () => number = Date.now): Hoo
 
 /** Throws {@link Refused} unless the entry is within the policy at this time, Unix seconds. */
 export function checkPayment(requirements: Requirements, policy: Policy, nowS: bigint): void {
-  const entry = openEntry(requirements, nowS);
+  const entry = openEntry(requirements, nowS, policy.workers?.[requirements.network]);
   checkIntent(entry, requirements.network);
   const { terms, intent } = entry;
   const own = policy.refundTo[requirements.network]?.toLowerCase();

@@ -35,18 +35,24 @@ export interface Entry {
 const MAX_INTENT_BYTES = 64 * 1024;
 const MAX_TIMEOUT_S = 600;
 
-/** Opens an entry and recomputes its address at this time, Unix seconds; or throws {@link Refused}. */
-export function openEntry(entry: Requirements, nowS: bigint): Entry {
+/**
+ * Opens an entry and recomputes its address at this time, Unix seconds; or throws {@link Refused}. With a worker's
+ * account it is one that pays that worker straight, without one it pays into escrow.
+ */
+export function openEntry(entry: Requirements, nowS: bigint, worker?: string): Entry {
   const extra = fields(entry.extra, "NoTerms", "extra");
   const d402 = fields(extra["d402"], "NoTerms", "extra.d402");
-  refuseIf(entry.scheme !== "exact" || extra["paymentFlow"] !== "upfront", "Flow", "not an upfront payment into escrow");
+  const flow = extra["paymentFlow"];
+  const isFlow = worker === undefined ? flow === "upfront" : (flow ?? "authorization") === "authorization";
+  const wanted = worker === undefined ? "an upfront payment into escrow" : "an authorization for the named worker";
+  refuseIf(entry.scheme !== "exact" || !isFlow, "Flow", `not ${wanted}`);
   refuseIf((extra["assetTransferMethod"] ?? "eip3009") !== "eip3009", "Flow", "not an EIP-3009 transfer");
   refuseIf(!isLife(entry.maxTimeoutSeconds), "Deadlines", `an authorization for ${entry.maxTimeoutSeconds} s`);
   const network = NETWORKS.get(entry.network);
   if (network === undefined) throw new Refused("Network", `${entry.network} is not known`);
   const terms = termsIn(d402["terms"]);
-  const escrow = escrowOf(LEDGER, termsHash(terms, LEDGER));
-  refuseIf(lower(entry.payTo) !== escrow, "PayTo", `these terms are paid at ${escrow}`);
+  const payTo = worker === undefined ? escrowOf(LEDGER, termsHash(terms, LEDGER)) : lower(worker);
+  refuseIf(lower(entry.payTo) !== payTo, "PayTo", `this is paid at ${payTo}`);
   as("Terms", () => checkSettleable(terms, network.domain, nowS));
   refuseIf(lower(entry.asset) !== network.asset || terms.asset !== network.asset, "Asset", "not this network's USDC");
   refuseIf(entry.amount !== String(terms.budget), "Amount", `the terms are for ${terms.budget}`);
@@ -55,7 +61,18 @@ export function openEntry(entry: Requirements, nowS: bigint): Entry {
   const index = d402["paymentIndex"];
   const payment = typeof index === "number" ? objects(intent, "payment")[index] : undefined;
   if (payment === undefined) throw new Refused("Intent", "no such payment");
+  checkDirect(payment, terms, worker);
   return { terms, intent, payment, asset: network.asset };
+}
+
+/** Paid straight, the intent names the same account and nobody has a share; into escrow, it names none. */
+function checkDirect(payment: JsonObject, terms: BaseTerms, worker: string | undefined): void {
+  const direct = payment.get("direct");
+  if (worker === undefined) return refuseIf(direct !== undefined, "Intent", "the intent pays a worker straight");
+  const named = isObject(direct) ? lower(direct.get("payTo")) : undefined;
+  refuseIf(named !== lower(worker), "Intent", `the intent pays ${named ?? "into escrow"}`);
+  const shares = terms.commissionBps + terms.gatewayFeeBps + terms.validatorFeeCap;
+  return refuseIf(shares !== 0n, "Fees", "a direct payment has one receiver");
 }
 
 /** A longer one could be kept and used when nobody expects it any more. */

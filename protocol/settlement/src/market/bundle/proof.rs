@@ -35,8 +35,11 @@ pub struct Proof {
     pub terms: EncodedTerms,
     /// Their hash.
     pub terms_hash: Hex32,
-    /// The vault the buyer paid.
+    /// The vault the buyer paid, or the worker's own account.
     pub pay_to: Address,
+    /// Whether it was paid straight. Then no vault executes the receipt: it says what the worker earned, and a
+    /// transfer to [`Proof::pay_to`] that it got it.
+    pub direct: bool,
     /// The receipt.
     pub receipt_cid: Cid,
     /// How the task ended.
@@ -76,6 +79,9 @@ pub enum Proven {
     },
     /// Manifest, registration, offers, intent give the terms and the vault's address.
     Terms,
+    /// The signed intent names worker and account of a payment that goes straight there. That money moved is not in
+    /// the bundle.
+    Direct,
     /// Lease sets are whole, by the intent's gateway, and within the budget.
     LeaseSets {
         /// Sets.
@@ -132,6 +138,9 @@ impl fmt::Display for Proven {
                 write!(f, "{count} contents match their CIDs, no output among them")
             }
             Self::Terms => f.write_str("terms and vault address follow from the signed intent"),
+            Self::Direct => f.write_str(
+                "paid straight: intent, lease and receipt name one worker, account and amount (not proved here: the transfer)",
+            ),
             Self::LeaseSets { sets, leases } => {
                 write!(f, "{leases} leases in {sets} sets, all within the budget")
             }

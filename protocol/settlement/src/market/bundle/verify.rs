@@ -122,6 +122,7 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
         },
         Proven::Terms,
     ];
+    links.extend(dossier.direct().map(|_| Proven::Direct));
     links.extend(evidence_links(&evidence, &parsed.bids));
     links.extend(receipt_links(dossier, &decided, &signers));
     Ok(Proof {
@@ -132,6 +133,7 @@ pub(super) fn verify(bytes: &[u8]) -> Result<Proof, BrokenLink> {
         terms: dossier.quote().terms_bytes,
         terms_hash: dossier.terms_hash(),
         pay_to,
+        direct: dossier.direct().is_some(),
         receipt_cid: decided.receipt_cid,
         outcome: decided.receipt.outcome,
         ground: ground(&decided),

@@ -159,6 +159,7 @@ pub(super) fn facts() -> PaymentFacts {
     PaymentFacts {
         payment_id: Hex32::from_bytes([7; 32]),
         payer: "payer".to_owned(),
+        body: "payment".into(),
     }
 }
 
@@ -170,10 +171,11 @@ impl World {
             dossier: RawDossier::of(&scene.dossier),
             payment_id: facts().payment_id,
             payer: facts().payer,
-            payment_body: String::new(),
+            payment_body: facts().body.to_string(),
             at_ms: now,
         };
         let (task, effects) = Task::create(scene.dossier.clone(), facts(), now);
+        let first = task.phase().name();
         let validators = plot
             .judges
             .iter()
@@ -190,7 +192,7 @@ impl World {
             task,
             now,
             journal: vec![d402_wire::encode(&created).unwrap()],
-            phases: vec![PhaseName::AwaitingDeposit],
+            phases: vec![first],
             reports: Vec::new(),
             leases: Vec::new(),
             finished: 0,
@@ -717,7 +719,9 @@ impl World {
                 assert!(self.chain.is_settled());
             }
             Ending::Refunded { refunded, .. } => assert_eq!(refunded.get(), received),
-            Ending::Unfunded => assert_eq!(received, 0),
+            Ending::Unfunded | Ending::NotCharged { .. } | Ending::Uncollected { .. } => {
+                assert_eq!(received, 0);
+            }
         }
         self.check_payees(ending);
         ending
@@ -730,7 +734,11 @@ impl World {
                 receipt, settled, ..
             }
             | Ending::Rejected { receipt, settled } => (receipt, settled),
-            Ending::SettledElsewhere { .. } | Ending::Refunded { .. } | Ending::Unfunded => return,
+            Ending::SettledElsewhere { .. }
+            | Ending::Refunded { .. }
+            | Ending::NotCharged { .. }
+            | Ending::Uncollected { .. }
+            | Ending::Unfunded => return,
         };
         let paid_workers: Vec<Hex32> = settled
             .paid

@@ -45,7 +45,7 @@ fn words() -> Value {
         "Namespace": {"type": "string", "pattern": "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$", "maxLength": 64},
         "PaymentName": {"type": "string", "format": "d402-payment-name", "pattern": "^[A-Za-z0-9_-]{16,128}$"},
         "Mode": {"enum": ["single", "race", "quorum"]},
-        "Status": {"enum": ["pending", "accepted", "rejected", "refunded", "unfunded", "settledElsewhere"]},
+        "Status": {"enum": ["pending", "accepted", "rejected", "refunded", "unfunded", "settledElsewhere", "notCharged", "uncollected"]},
         "Envelope": object(&["payload", "payloadType", "signer", "signature"], &json!({
             "payload": {"type": "object"}, "payloadType": {"type": "string"},
             "signer": {"type": "string"}, "signature": {"type": "string"},
@@ -97,6 +97,10 @@ fn requests() -> Value {
                     },
                 },
                 "budget": reference("Amount"),
+                "worker": {
+                    "type": "string", "pattern": "^ed25519:[0-9a-f]{64}$",
+                    "description": "The one worker to pay straight, at its own price; then direct rails alone are offered",
+                },
                 "deadlineMs": {"type": "integer", "minimum": 10_000, "maximum": 86_400_000, "description": "From now"},
                 "refundTo": {
                     "type": "object",
@@ -143,7 +147,7 @@ fn answers() -> Value {
         "TaskResult": object(&["taskId", "status", "resultCid", "result"], &json!({
             "taskId": reference("Cid"), "status": status, "resultCid": reference("Cid"), "result": {},
         })),
-        "Receipt": object(&["receipt", "validationReceipts", "settlementProof"], &json!({
+        "Receipt": object(&["receipt", "validationReceipts"], &json!({
             "receipt": reference("SignedReceipt"),
             "validationReceipts": {"type": "array", "items": reference("Envelope")},
             "settlementProof": reference("Envelope"),
@@ -157,9 +161,10 @@ fn answers() -> Value {
             "paymentId": reference("Hex32"), "taskId": reference("Cid"),
             "state": {"enum": ["settled", "impossible", "pending", "short"]}, "untilMs": {"type": "integer"},
         })),
-        "Capabilities": object(&["capabilities", "validatorOffers"], &json!({
+        "Capabilities": object(&["capabilities", "validatorOffers", "nodeOffers"], &json!({
             "capabilities": {"type": "array", "items": {"type": "object"}},
             "validatorOffers": {"type": "array", "items": {"type": "object"}},
+            "nodeOffers": {"type": "array", "items": reference("Envelope")},
         })),
         "Discovery": object(&["d402GatewayVersion", "nodeId", "roles", "protocol", "endpoints", "capabilities", "payment"], &json!({
             "d402GatewayVersion": {"const": 1}, "nodeId": {"type": "string"}, "roles": {"type": "array"},

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use d402_core::ports::Rail;
 use d402_objects::{Cid, Value};
 use d402_settlement::market::testkit::{Actors, Scene, TaskSpec, wallet};
 use serde_json::json;
@@ -100,7 +101,16 @@ impl World {
     }
 
     pub(super) fn of(spec: TaskSpec, change: impl FnOnce(&mut HttpConfig)) -> Self {
-        let actors = Actors::new(usize::from(spec.n));
+        Self::beside(spec, Vec::new(), change)
+    }
+
+    /// With more rails than the purse.
+    pub(super) fn beside(
+        spec: TaskSpec,
+        more: Vec<Arc<dyn Rail>>,
+        change: impl FnOnce(&mut HttpConfig),
+    ) -> Self {
+        let actors = Actors::on(&spec.network, usize::from(spec.n));
         let parts = Scene::parts(&spec, &actors);
         let clock = Arc::new(HandClock(AtomicU64::new(START_MS)));
         let (store, blobs) = (Arc::new(Shelves::default()), Arc::new(Blobs::default()));
@@ -115,7 +125,10 @@ impl World {
             store: store.clone(),
             blobs: blobs.clone(),
             directory: library.clone(),
-            rails: vec![purse.clone()],
+            rails: [purse.clone() as Arc<dyn Rail>]
+                .into_iter()
+                .chain(more)
+                .collect(),
             network: network.clone(),
             clock: clock.clone(),
         };

@@ -11,6 +11,7 @@
 )]
 
 mod conformance;
+mod direct;
 mod proxy;
 mod rules;
 mod sending;

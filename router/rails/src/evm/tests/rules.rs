@@ -86,7 +86,7 @@ async fn a_nonce_used_for_something_else_is_spent_and_pays_nothing_here() {
 }
 
 /// Somebody submits an authorization straight to the token.
-async fn take(stage: &Stage, payment: &SignedAuthorization) {
+pub(super) async fn take(stage: &Stage, payment: &SignedAuthorization) {
     let given = &payment.authorization;
     let call = Token::transferWithAuthorizationCall {
         from: given.from,

@@ -20,7 +20,7 @@ use super::proxy::Proxy;
 use crate::evm::authorization::{Authorization, SignedAuthorization, TokenDomain};
 use crate::evm::book::NonceBook;
 use crate::evm::devnet::{CHAIN_ID, Devnet, DevnetOptions, USDC, WHALE};
-use crate::evm::{Caps, EscrowRail, EscrowRailOptions, EvmKey, Sequencer};
+use crate::evm::{BaseDirectRail, Caps, EscrowRail, EscrowRailOptions, EvmKey, Sequencer};
 
 pub(super) const NETWORK: &str = "eip155:84532";
 
@@ -322,6 +322,26 @@ pub(super) fn chain(urls: &[String], finality: Finality) -> Chain {
         ..ChainOptions::base(CHAIN_ID)
     };
     Chain::new(urls, options).unwrap()
+}
+
+/// A direct rail with a sender of its own, in another folder.
+pub(super) async fn direct(chain: &Arc<Chain>, folder: &std::path::Path) -> BaseDirectRail {
+    let signer = key(0);
+    let book = NonceBook::open(&folder.join("nonces.sqlite"), signer.address())
+        .await
+        .unwrap();
+    let sequencer = Sequencer::new(
+        Arc::clone(chain),
+        (signer, book),
+        caps(),
+        Arc::new(WallClock),
+    );
+    BaseDirectRail::new(
+        NETWORK.to_owned(),
+        token(),
+        Arc::clone(chain),
+        Arc::new(sequencer),
+    )
 }
 
 pub(super) async fn rail(chain: &Arc<Chain>, folder: &std::path::Path) -> EscrowRail {
