@@ -14,5 +14,5 @@ mod conformance;
 mod proxy;
 mod rules;
 mod sending;
-
 mod stage;
+mod undone;
