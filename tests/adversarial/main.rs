@@ -11,6 +11,7 @@
 
 mod absent;
 mod base;
+mod base_sigkill;
 mod deposits;
 mod paying;
 mod sigkill;

@@ -15,7 +15,7 @@ use d402_node::{cli, keys};
 use d402_objects::{Amount, Bps, Commission, Ed25519Id, Hex32, Mode, OnSilence, SigningKey};
 use d402_rails::evm::EvmKey;
 use d402_rails::evm::devnet::{Devnet, DevnetOptions, USDC};
-use d402_settlement::market::BASE_SEPOLIA_NETWORK;
+use d402_settlement::market::{BASE_SEPOLIA_NETWORK, LEDGER};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
@@ -42,8 +42,12 @@ pub enum Moment {
 struct Plan {
     /// Transactions to let through first, and the moment of the one after them.
     next: Option<(u32, Moment)>,
+    /// Whether every question counts, not transactions alone.
+    any: bool,
     /// Whether the held answer is given up (lost) or kept back until the connection ends.
     lose: bool,
+    /// What was held or lost, by method.
+    met: Vec<String>,
 }
 
 /// A provider between gateway and chain that can hold or lose one transaction.
@@ -78,10 +82,26 @@ impl Gate {
 
     /// Holds the transaction after `skip` others at this moment, for ever: its sender is about to be killed.
     pub fn hold(&self, skip: u32, moment: Moment) {
-        *self.plan.lock().expect("a lock") = Plan {
-            next: Some((skip, moment)),
-            lose: false,
-        };
+        let mut plan = self.plan.lock().expect("a lock");
+        plan.next = Some((skip, moment));
+        (plan.any, plan.lose) = (false, false);
+    }
+
+    /// Holds the question after `skip` others, whatever it asks: every step of a payment ends in one.
+    pub fn hold_any(&self, skip: u32, moment: Moment) {
+        self.hold(skip, moment);
+        self.plan.lock().expect("a lock").any = true;
+    }
+
+    /// Lets everything through from now on.
+    pub fn open(&self) {
+        self.plan.lock().expect("a lock").next = None;
+    }
+
+    /// Methods of everything that was held or lost.
+    #[must_use]
+    pub fn met(&self) -> Vec<String> {
+        self.plan.lock().expect("a lock").met.clone()
     }
 
     /// Loses it instead: the sender gets an error and lives on.
@@ -108,23 +128,27 @@ impl Gate {
         answer.bytes().await.unwrap_or_default().into_response()
     }
 
-    /// The moment of this transaction, if it is the planned one.
-    fn meets(&self) -> Option<(Moment, bool)> {
+    /// The moment of this question, if it is the planned one.
+    fn meets(&self, method: &str) -> Option<(Moment, bool)> {
         let mut plan = self.plan.lock().expect("a lock");
         let (skip, moment) = plan.next?;
+        if !plan.any && method != "eth_sendRawTransaction" {
+            return None;
+        }
         if skip > 0 {
             plan.next = Some((skip - 1, moment));
             return None;
         }
         plan.next = None;
+        plan.met.push(method.to_owned());
         Some((moment, plan.lose))
     }
 }
 
 async fn serve(State(gate): State<Gate>, body: Bytes) -> Response {
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let sends = request["method"] == "eth_sendRawTransaction";
-    let Some((moment, lose)) = sends.then(|| gate.meets()).flatten() else {
+    let method = request["method"].as_str().unwrap_or("batch");
+    let Some((moment, lose)) = gate.meets(method) else {
         return gate.pass(body).await;
     };
     if moment == Moment::After {
@@ -143,7 +167,7 @@ pub struct BaseMarket {
     others: Vec<Node>,
     origins: Vec<String>,
     /// Who buys.
-    pub buyer: Wallet,
+    pub buyer: Arc<Wallet>,
     /// The gateway's way to the chain.
     pub gate: Gate,
     /// The chain.
@@ -209,10 +233,10 @@ impl BaseMarket {
             gateway,
             others,
             origins,
-            buyer: Wallet::Evm {
+            buyer: Arc::new(Wallet::Evm {
                 key: buyer,
                 network: BASE_SEPOLIA_NETWORK.to_owned(),
-            },
+            }),
             gate,
             devnet,
             home: Some(home),
@@ -299,16 +323,46 @@ impl BaseMarket {
         self.devnet.units(address).await.expect("the chain answers")
     }
 
+    /// Everybody money can go to: buyer, workers, validators, creator, gateway.
+    #[must_use]
+    pub fn everybody(&self) -> Vec<String> {
+        let labels = ["worker-0", "worker-1", "creator", "gateway"];
+        let validators = (0..4).map(|index| account(&format!("validator-{index}")));
+        let mut all: Vec<String> = labels.map(account).into();
+        all.extend(validators);
+        all.push(self.buyer.account());
+        all
+    }
+
     /// How many transfers of the token an account ever received.
     pub async fn transfers_to(&self, account: &str) -> usize {
         let topic = format!("0x{:0>64}", account.trim_start_matches("0x"));
         let transfer = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+        let usdc = format!("{USDC:#x}");
+        self.logs(&usdc, json!([transfer, null, topic])).await.len()
+    }
+
+    /// How often these terms were settled, and how often something was swept.
+    pub async fn ends_of(&self, terms_hash: Hex32) -> (usize, usize) {
+        // Settled(bytes32,bytes32,uint8,uint256,uint256[]) and Swept(bytes32,address,address,uint256)
+        let settled = "0xa5d0f9487be171c560d3c2905a7813147ad963ea3b48cb3642da9b62caf7cb2e";
+        let swept = "0xb54a956efa2885f605a691ebaa631db09ff8be97e46f62d97806ce1e88940e29";
+        let ledger = format!("0x{}", hex::encode(LEDGER.0));
+        let terms = format!("0x{}", hex::encode(terms_hash.as_bytes()));
+        let mut counts = [0; 2];
+        for (event, count) in [settled, swept].into_iter().zip(&mut counts) {
+            *count = self.logs(&ledger, json!([event, terms])).await.len();
+        }
+        (counts[0], counts[1])
+    }
+
+    async fn logs(&self, address: &str, topics: Value) -> Vec<Value> {
         let filter = json!([{
-            "fromBlock": "0x0", "toBlock": "latest", "address": USDC, "topics": [transfer, null, topic],
+            "fromBlock": "0x0", "toBlock": "latest", "address": address, "topics": topics,
         }]);
         let logs = self.devnet.ask("eth_getLogs", filter).await;
         let logs = logs.expect("the chain answers");
-        logs.as_array().map_or(0, Vec::len)
+        logs.as_array().cloned().unwrap_or_default()
     }
 
     /// Writes a keystore with gas money; keystore and password file.

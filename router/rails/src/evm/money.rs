@@ -105,7 +105,7 @@ impl EscrowRail {
             let key = intent_key(body, round);
             if self
                 .sequencer
-                .is_included(key)
+                .is_executed(key)
                 .await
                 .map_err(|e| not_sent(&e))?
             {

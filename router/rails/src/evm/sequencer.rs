@@ -4,6 +4,11 @@
 //! broadcast ([`super::book`]); what comes later is the same bytes again, or a version with higher fees under
 //! the same nonce, so at most one version is ever executed. Whether a transaction is on the chain is read
 //! from the chain every time, so a block that was undone brings its transactions back here.
+//!
+//! A transaction that was executed without effect has used its nonce up, and its intent may have another one.
+//! The book keeps both until the first is final: if its block is undone, nobody else can fill the gap, and it
+//! may have its effect after all. Two transactions of one intent are therefore possible, and harmless only
+//! because of what is sent here: see [`Sequencer::bring`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +29,10 @@ const MIN_PAUSE: Duration = Duration::from_millis(15);
 /// Longest pause between two looks for a receipt.
 const MAX_PAUSE: Duration = Duration::from_millis(400);
 /// Most transactions looked after in one go.
-const MAX_TENDED: u32 = 32;
+pub(super) const MAX_TENDED: u32 = 32;
+/// Most nonces an intent uses up before the first of them is final: who can make a call revert after its trial
+/// run passed costs this key so much gas, and no more.
+pub(super) const MAX_ATTEMPTS: usize = 8;
 
 /// What this key may spend on one transaction, and how patient it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +93,14 @@ pub enum SendError {
     Key(#[from] KeyFault),
 }
 
+/// What there is of an intent.
+enum Resumed {
+    /// Attempts of which one may have an effect.
+    Underway(Vec<Entry>),
+    /// Nothing, or attempts that had no effect: it may have a nonce.
+    Free(Vec<Entry>),
+}
+
 /// The sender of one key.
 pub struct Sequencer {
     chain: Arc<Chain>,
@@ -126,7 +142,14 @@ impl Sequencer {
         self.key.address()
     }
 
-    /// Brings an intent into a block. The same `key` is the same transaction, however often it is asked for.
+    /// Brings an intent into a block. The same `key` is the same transaction, however often it is asked for;
+    /// only one that was executed without effect is followed by another.
+    ///
+    /// **The chain itself must execute the call with effect at most once**, in whatever order and however often
+    /// it is sent: a block that held a failed attempt can be undone after the next attempt was sent, and then
+    /// both run. That holds for a payment (its authorization has one nonce at the token), a settlement (code at
+    /// the escrow is the mark) and a sweep (what is left goes to one account, and then nothing is left). A plain
+    /// transfer must not be sent this way.
     ///
     /// # Errors
     /// [`SendError`]; [`SendError::Waiting`] and [`SendError::Unknown`] mean: ask again with the same key.
@@ -136,93 +159,138 @@ impl Sequencer {
         target: Address,
         input: &Bytes,
     ) -> Result<TransactionReceipt, SendError> {
-        let entry = match self.resume(key).await? {
-            Some(entry) => entry,
-            None => self.start(key, target, input).await?,
+        let attempts = match self.resume(key).await? {
+            Resumed::Underway(attempts) => attempts,
+            Resumed::Free(failed) => self.start(key, (target, input), &failed).await?,
         };
-        let receipt = self.wait(&entry).await?;
+        let receipt = self.wait(&attempts).await?;
         if receipt.status.is_zero() {
-            // Executed without effect: the nonce is spent, and the same effect may be tried anew.
-            self.book.lock().await.forget(key).await?;
             return Err(SendError::Reverted { data: Bytes::new() });
         }
         Ok(receipt)
     }
 
-    /// Whether an intent is in a block, with or without effect.
+    /// Whether an intent was executed with effect.
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn is_included(&self, key: Hex32) -> Result<bool, SendError> {
-        let entry = self.book.lock().await.find(key).await?;
-        match entry {
-            Some(entry) => Ok(self.included(&entry).await?.is_some()),
-            None => Ok(false),
-        }
+    pub async fn is_executed(&self, key: Hex32) -> Result<bool, SendError> {
+        let attempts = self.book.lock().await.find(key).await?;
+        let outcome = self.outcome(&attempts).await?;
+        Ok(outcome.is_some_and(|receipt| !receipt.status.is_zero()))
     }
 
-    /// Looks after everything that is not final: what fell out of the chain or the pool goes out again.
+    /// Looks after everything that is in no block: what fell out of the chain or the pool goes out again,
+    /// lowest nonce first, a bounded number at a time.
     ///
     /// # Errors
     /// [`SendError`]; the next call goes on.
     pub async fn tend(&self) -> Result<(), SendError> {
         let mut book = self.book.lock().await;
         let mined = self.count("latest").await?;
-        let final_count = self.final_count().await?;
         let next = book.next_nonce().await?;
-        for entry in book.between((final_count, next), MAX_TENDED).await? {
-            if entry.nonce >= mined {
-                self.push(&mut book, entry).await?;
-            }
+        for entry in book.between((mined, next), MAX_TENDED).await? {
+            self.push(&mut book, &entry).await?;
         }
         Ok(())
     }
 
-    /// An intent that was sent before, sent again if it is in no block; `None` when it is new.
-    async fn resume(&self, key: Hex32) -> Result<Option<Entry>, SendError> {
+    /// An intent that was sent before, sent again where it is in no block.
+    async fn resume(&self, key: Hex32) -> Result<Resumed, SendError> {
         let mut book = self.book.lock().await;
-        let Some(entry) = book.find(key).await? else {
-            return Ok(None);
+        let attempts = book.find(key).await?;
+        let Some(last) = attempts.last() else {
+            return Ok(Resumed::Free(attempts));
         };
-        if self.included(&entry).await?.is_some() {
-            return Ok(Some(entry));
+        match self.outcome(&attempts).await? {
+            Some(receipt) if receipt.status.is_zero() => {
+                return self.retire(&mut book, attempts).await.map(Resumed::Free);
+            }
+            Some(_) => return Ok(Resumed::Underway(attempts)),
+            None => {}
         }
         let mined = self.count("latest").await?;
-        if mined > entry.nonce {
-            // Another transaction of this key has the nonce, unless a provider lags behind. Only when that
-            // is final the intent may have a new one.
-            if self.final_count().await? <= entry.nonce || self.included(&entry).await?.is_some() {
-                return Ok(Some(entry));
-            }
-            tracing::error!(
-                nonce = entry.nonce,
-                "somebody else uses the key of this gateway"
-            );
-            book.forget(key).await?;
-            return Ok(None);
+        for entry in attempts.iter().filter(|entry| entry.nonce < mined) {
+            self.forget_taken(&mut book, entry).await?;
         }
-        for lower in book.between((mined, entry.nonce), MAX_TENDED).await? {
-            self.push(&mut book, lower).await?;
+        for lower in book.between((mined, last.nonce), MAX_TENDED).await? {
+            self.push(&mut book, &lower).await?;
         }
-        self.push(&mut book, entry).await.map(Some)
+        if last.nonce >= mined {
+            self.push(&mut book, last).await?;
+        }
+        let attempts = book.find(key).await?;
+        Ok(if attempts.is_empty() {
+            Resumed::Free(attempts)
+        } else {
+            Resumed::Underway(attempts)
+        })
     }
 
-    /// Gives a new intent its nonce and sends it.
-    async fn start(&self, key: Hex32, target: Address, input: &Bytes) -> Result<Entry, SendError> {
+    /// Forgets attempts that failed for good, and refuses another one while too many may still be undone.
+    async fn retire(
+        &self,
+        book: &mut NonceBook,
+        failed: Vec<Entry>,
+    ) -> Result<Vec<Entry>, SendError> {
+        let final_count = self.final_count().await?;
+        let mut kept = Vec::with_capacity(failed.len());
+        for entry in failed {
+            if entry.nonce < final_count {
+                book.forget(entry.nonce).await?;
+            } else {
+                kept.push(entry);
+            }
+        }
+        if kept.len() >= MAX_ATTEMPTS {
+            tracing::warn!("a call fails again and again after its trial run passed");
+            return Err(SendError::Reverted { data: Bytes::new() });
+        }
+        Ok(kept)
+    }
+
+    /// Whether another transaction of this key has the nonce of an entry, unless a provider lags behind. Only
+    /// when that is final the intent may have a new one.
+    async fn forget_taken(&self, book: &mut NonceBook, entry: &Entry) -> Result<(), SendError> {
+        if self.included(entry).await?.is_some()
+            || self.final_count().await? <= entry.nonce
+            || self.included(entry).await?.is_some()
+        {
+            return Ok(());
+        }
+        tracing::error!(
+            nonce = entry.nonce,
+            "somebody else uses the key of this gateway"
+        );
+        book.forget(entry.nonce).await?;
+        Ok(())
+    }
+
+    /// Gives an intent a nonce and sends it; `failed` are the attempts before that had no effect.
+    async fn start(
+        &self,
+        key: Hex32,
+        (target, input): (Address, &Bytes),
+        failed: &[Entry],
+    ) -> Result<Vec<Entry>, SendError> {
         let gas = self.gas(target, input).await?;
         let (max_fee, tip) = self.fees().await?;
         let mut book = self.book.lock().await;
         // Two submissions of one intent can have come here together.
-        if let Some(entry) = book.find(key).await? {
-            return Ok(entry);
+        let mut attempts = book.find(key).await?;
+        if attempts.last().is_some_and(|last| !failed.contains(last)) {
+            return Ok(attempts);
         }
         let pending = self.count("pending").await?;
         let next = book.next_nonce().await?;
         for lower in book.between((pending, next), MAX_TENDED).await? {
-            self.push(&mut book, lower).await?;
+            self.push(&mut book, &lower).await?;
         }
         let mut entry = Entry {
             key,
+            attempt: attempts
+                .last()
+                .map_or(0, |last| last.attempt.saturating_add(1)),
             nonce: pending.max(next),
             target,
             input: input.clone(),
@@ -233,32 +301,26 @@ impl Sequencer {
         let raw = version.raw.clone();
         entry.versions.push(version);
         book.add(&entry).await?;
+        attempts.push(entry);
         self.send(&raw).await?;
-        Ok(entry)
+        Ok(attempts)
     }
 
-    /// Sends an unmined transaction again, with higher fees when it is old.
-    async fn push(&self, book: &mut NonceBook, mut entry: Entry) -> Result<Entry, SendError> {
-        let Some(last) = entry.versions.last().cloned() else {
+    /// Sends a transaction that is in no block again, with higher fees when it is old.
+    async fn push(&self, book: &mut NonceBook, entry: &Entry) -> Result<(), SendError> {
+        let Some(last) = entry.versions.last() else {
             return Err(BookError::Damaged { what: "versions" }.into());
         };
         let age = self.clock.now_ms().saturating_sub(last.sent_ms);
         let old = u128::from(age) >= self.caps.bump_after.as_millis();
         let room = i64::try_from(entry.versions.len()).is_ok_and(|n| n < MAX_VERSIONS);
         let raised = raise(last.max_fee);
-        if old && room && raised <= self.caps.max_fee {
-            let tip = raise(last.tip).min(raised);
-            let version = self.version(&entry, raised, tip)?;
-            book.add_version(&entry, &version).await?;
-            entry.versions.push(version);
+        if !old || !room || raised > self.caps.max_fee {
+            return self.send(&last.raw).await;
         }
-        let raw = entry
-            .versions
-            .last()
-            .map(|v| v.raw.clone())
-            .unwrap_or_default();
-        self.send(&raw).await?;
-        Ok(entry)
+        let version = self.version(entry, raised, raise(last.tip).min(raised))?;
+        book.add_version(entry, &version).await?;
+        self.send(&version.raw).await
     }
 
     fn version(&self, entry: &Entry, max_fee: u128, tip: u128) -> Result<Version, SendError> {
@@ -296,11 +358,11 @@ impl Sequencer {
         }
     }
 
-    async fn wait(&self, entry: &Entry) -> Result<TransactionReceipt, SendError> {
+    async fn wait(&self, attempts: &[Entry]) -> Result<TransactionReceipt, SendError> {
         let looking = async {
             let mut pause = MIN_PAUSE;
             loop {
-                if let Some(receipt) = self.included(entry).await? {
+                if let Some(receipt) = self.outcome(attempts).await? {
                     return Ok(receipt);
                 }
                 tokio::time::sleep(pause).await;
@@ -311,6 +373,21 @@ impl Sequencer {
             Ok(receipt) => receipt,
             Err(_over) => Err(SendError::Waiting),
         }
+    }
+
+    /// What became of an intent: the receipt that had an effect, or, when every attempt is in a block and none
+    /// had, the last one's.
+    async fn outcome(&self, attempts: &[Entry]) -> Result<Option<TransactionReceipt>, SendError> {
+        let mut failed = None;
+        let mut open = false;
+        for entry in attempts {
+            match self.included(entry).await? {
+                Some(receipt) if !receipt.status.is_zero() => return Ok(Some(receipt)),
+                Some(receipt) => failed = Some(receipt),
+                None => open = true,
+            }
+        }
+        Ok(failed.filter(|_| !open))
     }
 
     /// The receipt of whichever version is in a block.

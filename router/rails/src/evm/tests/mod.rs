@@ -15,5 +15,5 @@ mod direct;
 mod proxy;
 mod rules;
 mod sending;
-
 mod stage;
+mod undone;

@@ -1,6 +1,7 @@
 //! A provider between rail and chain that loses, invents and delays, once, when told to.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes, U64, keccak256};
 use axum::Router;
@@ -11,6 +12,11 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use crate::evm::devnet::WHALE;
+
+/// Longest wait for the block of a transaction.
+const MINED: Duration = Duration::from_secs(10);
+/// Pause between two looks for it.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What to do to the next transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +126,24 @@ impl Proxy {
             )
             .await;
         assert!(sent.get("error").is_none(), "{sent}");
+        let hash = sent["result"].as_str().unwrap().parse().unwrap();
+        self.mined(hash).await;
+    }
+
+    /// Waits for the block of a transaction: the node answers a submission before it made it.
+    async fn mined(&self, hash: B256) {
+        let asked = tokio::time::Instant::now();
+        while self.ask("eth_getTransactionReceipt", json!([hash])).await["result"].is_null() {
+            assert!(asked.elapsed() < MINED, "{hash} is in no block");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Passes a transaction on; its block is there when this returns.
+    async fn pass_until_mined(&self, body: Vec<u8>, hash: B256) -> Vec<u8> {
+        let answer = self.pass(body).await;
+        self.mined(hash).await;
+        answer
     }
 
     async fn play(&self, trick: Trick, (id, raw): (Value, Bytes), body: Vec<u8>) -> Response {
@@ -127,7 +151,7 @@ impl Proxy {
         let hash = keccak256(&raw);
         match trick {
             Trick::LoseAnswer => {
-                self.pass(body).await;
+                self.pass_until_mined(body, hash).await;
                 StatusCode::BAD_GATEWAY.into_response()
             }
             Trick::LoseRequest => StatusCode::BAD_GATEWAY.into_response(),
@@ -138,10 +162,10 @@ impl Proxy {
             Trick::DelayUntil(unix_s) => {
                 self.ask("evm_setNextBlockTimestamp", json!([U64::from(unix_s)]))
                     .await;
-                self.pass(body).await.into_response()
+                self.pass_until_mined(body, hash).await.into_response()
             }
             Trick::Double(to, units) => {
-                let answer = self.pass(body).await;
+                let answer = self.pass_until_mined(body, hash).await;
                 self.move_units(WHALE, to, units).await;
                 answer.into_response()
             }
