@@ -26,6 +26,7 @@ pub mod sender;
 mod tests {}
 pub mod vault;
 
+pub use finalizer::{Finalizer, Tidied};
 pub use key::{KeyFault, SolanaKey};
 pub use open::OpenPayment;
 pub use sender::{Caps, SendError, Sender};
