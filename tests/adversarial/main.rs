@@ -15,3 +15,4 @@ mod base_sigkill;
 mod deposits;
 mod paying;
 mod sigkill;
+mod solana;

@@ -45,14 +45,10 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Fa
                 output.line(format!("  {link}"));
             }
             if let Some(on) = &confirmed {
-                let settled = &on.settled;
                 output.line(format!("  chain: budget covered at {}", on.funded_at));
                 output.line(format!(
-                    "  chain: receipt executed in {:#x}, {} payouts, {} refunded, seen from block {}",
-                    settled.transaction,
-                    settled.paid.len(),
-                    settled.refunded,
-                    on.height
+                    "  chain: receipt executed in {}, {} payouts, {} refunded, seen from block {}",
+                    on.transaction, on.payouts, on.refunded, on.height
                 ));
             }
             if let Some(on) = &straight {
@@ -64,9 +60,9 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Fa
             let on_chain = match (&confirmed, &straight) {
                 (Some(on), _) => Some(serde_json::json!({
                     "fundedAt": on.funded_at,
-                    "transaction": format!("{:#x}", on.settled.transaction),
-                    "height": on.settled.height,
-                    "refunded": on.settled.refunded.to_string(),
+                    "transaction": on.transaction,
+                    "height": on.height,
+                    "refunded": on.refunded.to_string(),
                 })),
                 (None, Some(on)) => Some(serde_json::json!({
                     "transaction": format!("{:#x}", on.transaction),

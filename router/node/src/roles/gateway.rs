@@ -79,36 +79,57 @@ struct Sold {
     budgets: BTreeMap<(Caip2, String), RangeInclusive<Amount>>,
 }
 
+impl Sold {
+    /// One more rail; one network is sold in one token, and each kind of rail once. `fields` and `given` are what
+    /// a refusal names: network, asset and kind as configured.
+    fn sell(
+        &mut self,
+        fields: (&'static str, &'static str, &'static str),
+        given: (&str, &str),
+        asset: Asset,
+        rail: Arc<dyn Rail>,
+    ) -> Result<(), NodeError> {
+        let refuse = |field, got: &str| ConfigError::Setting {
+            field,
+            got: got.to_owned(),
+        };
+        let network: Caip2 = setting(fields.0, given.0)?;
+        let kind = (network.clone(), rail.name().to_owned());
+        let first = self.assets.entry(network).or_insert(asset.clone());
+        if (&first.address, &first.name, &first.version)
+            != (&asset.address, &asset.name, &asset.version)
+        {
+            return Err(refuse(fields.1, given.1).into());
+        }
+        if self.budgets.insert(kind, asset.budgets).is_some() {
+            return Err(refuse(fields.2, rail.name()).into());
+        }
+        self.rails.push(rail);
+        Ok(())
+    }
+}
+
 /// The simulated rail where it is configured, and every rail of the configuration.
 async fn rails(context: &mut Context) -> Result<Sold, NodeError> {
     let mut sold = Sold::default();
     let sections = context.config.gateway.rails.clone();
-    if context.rail.is_some() || sections.is_empty() {
+    let clusters = context.config.gateway.solana.clone();
+    if context.rail.is_some() || sections.is_empty() && clusters.is_empty() {
         sold.rails.push(context.rail("gateway")?);
     }
     for section in &sections {
         let (rail, asset) = super::base::open(context, section).await?;
-        let network: Caip2 = setting("gateway.rail.network", &section.network)?;
-        let name = (network.clone(), section.name.clone());
-        let first = sold.assets.entry(network).or_insert(asset.clone());
-        if (&first.address, &first.name, &first.version)
-            != (&asset.address, &asset.name, &asset.version)
-        {
-            // One network is sold in one token.
-            return Err(ConfigError::Setting {
-                field: "gateway.rail.asset",
-                got: section.asset.clone(),
-            }
-            .into());
-        }
-        if sold.budgets.insert(name, asset.budgets).is_some() {
-            return Err(ConfigError::Setting {
-                field: "gateway.rail.name",
-                got: section.name.clone(),
-            }
-            .into());
-        }
-        sold.rails.push(rail);
+        let fields = ("gateway.rail.network", "gateway.rail.asset", "gateway.rail.name");
+        sold.sell(fields, (&section.network, &section.asset), asset, rail)?;
+    }
+    for section in &clusters {
+        let (rail, asset) = super::solana::open(context, section).await?;
+        let fields = (
+            "gateway.solana.network",
+            "gateway.solana.asset",
+            "gateway.solana.network",
+        );
+        sold.sell(fields, (&section.network, &section.asset), asset, rail)?;
     }
     Ok(sold)
 }

@@ -2,10 +2,12 @@
 
 mod base;
 mod gateway;
+mod solana;
 mod start;
 mod validator;
 mod worker;
 mod worker_offer;
 
+pub(crate) use solana::options as cluster_options;
 pub use start::{NodeError, Ready, run};
 pub use validator::ValidatorFront;
