@@ -14,6 +14,7 @@
 
 pub mod body;
 pub mod book;
+pub mod devnet;
 pub mod finalizer;
 pub mod key;
 mod money;
@@ -21,7 +22,7 @@ pub mod open;
 pub mod outcome;
 pub mod sender;
 #[cfg(test)]
-mod tests {}
+mod tests;
 pub mod vault;
 
 pub use finalizer::{Finalizer, Tidied};
