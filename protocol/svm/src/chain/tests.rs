@@ -68,7 +68,6 @@ fn threat_36_small_deposits_need_confirmed_and_larger_ones_finalized() {
     assert_eq!(level(10_000_001), Level::Finalized);
     assert_eq!(Finality::SOLANA.last(), Level::Finalized);
     assert_eq!(Finality::DEVELOPMENT.level(u128::MAX), Level::Confirmed);
-    assert!(!Finality::SOLANA.development, "never for a public network");
 }
 
 #[tokio::test]
