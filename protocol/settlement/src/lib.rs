@@ -41,7 +41,7 @@ mod terms;
 pub mod timing;
 
 #[cfg(feature = "pda")]
-pub use address::{vault_address, vset_address};
+pub use address::{program_address, vault_address, vset_address};
 pub use approvals::{ApprovalFault, Approvals, IndexedSignature, Verifier};
 pub use arithmetic::{
     MAX_PAYOUTS, MoneyRules, Payout, PayoutPlan, PayoutRole, PlanRefusal, plan, plan_payouts,

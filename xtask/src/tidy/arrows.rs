@@ -5,8 +5,10 @@ use super::Finding;
 use crate::metadata::Metadata;
 
 const PROTOCOL: &[&str] = &["d402-objects", "d402-settlement", "d402-wire"];
-/// Reading an EVM chain; for whoever must look at money himself.
-const CHAINS: &[&str] = &["d402-evm"];
+/// One provider, whatever the chain.
+const RPC: &[&str] = &["d402-rpc"];
+/// Reading a chain; for whoever must look at money himself.
+const CHAINS: &[&str] = &["d402-evm", "d402-svm"];
 const CORE: &[&str] = &["d402-core"];
 const CAPABILITIES: &[&str] = &["d402-capabilities"];
 const ADAPTERS: &[&str] = &[
@@ -23,7 +25,9 @@ const TABLE: &[(&str, &[&[&str]])] = &[
     ("d402-objects", &[]),
     ("d402-settlement", &[&["d402-objects"]]),
     ("d402-wire", &[&["d402-objects", "d402-settlement"]]),
-    ("d402-evm", &[PROTOCOL]),
+    ("d402-rpc", &[]),
+    ("d402-evm", &[PROTOCOL, RPC]),
+    ("d402-svm", &[PROTOCOL, RPC]),
     ("d402-capabilities", &[PROTOCOL]),
     ("d402-core", &[PROTOCOL]),
     ("d402-store", &[CORE, PROTOCOL]),

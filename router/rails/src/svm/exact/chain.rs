@@ -2,105 +2,108 @@
 
 use async_trait::async_trait;
 use d402_objects::Amount;
+use d402_svm::token::TokenAccount;
+use d402_svm::transaction::Table;
+use d402_svm::{Address, Chain, Hash, Level, RpcError};
 use futures::future::try_join3;
-use solana_address::Address;
-use solana_hash::Hash;
 
-use super::{
-    ExactFault, ExactPayment, LookupTable, Received, Requirements, Tables, inspect::inspect,
-};
+use super::{ExactFault, ExactPayment, Received, Requirements, Tables, inspect::inspect};
 
-/// The chain did not say. Never an answer by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the chain gave no answer")]
-pub struct Unanswered;
-
-/// A token account as far as a payment needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceAccount {
-    /// The token.
-    pub mint: Address,
-    /// Who may move it; not a delegate.
-    pub owner: Address,
-    /// Units.
-    pub amount: u64,
-}
-
-/// How a trial run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Simulated {
-    /// No instruction failed.
-    pub succeeded: bool,
-    /// Lamports of the fee payer before and after, where the node says so.
-    pub fee_payer: Option<(u64, u64)>,
-}
-
-/// What the checks ask the chain, at commitment `confirmed`.
+/// What the checks ask the chain, at commitment `confirmed`. An error is silence, never an answer.
 #[async_trait]
 pub trait ExactReader: Send + Sync {
     /// An account of the lookup table program; `None` when it is no active table.
-    async fn lookup_table(&self, address: Address) -> Result<Option<LookupTable>, Unanswered>;
+    async fn lookup_table(&self, address: Address) -> Result<Option<Table>, RpcError>;
     /// A token account of this program; `None` when it is not there or something else.
     async fn token_account(
         &self,
         address: Address,
         token_program: Address,
-    ) -> Result<Option<SourceAccount>, Unanswered>;
+    ) -> Result<Option<TokenAccount>, RpcError>;
     /// Whether transactions with this blockhash are taken.
-    async fn is_recent(&self, blockhash: Hash) -> Result<bool, Unanswered>;
-    /// Runs the transaction without our signature and without any effect.
-    async fn simulate(&self, raw: &[u8], fee_payer: Address) -> Result<Simulated, Unanswered>;
+    async fn is_recent(&self, blockhash: Hash) -> Result<bool, RpcError>;
+    /// Runs the transaction without our signature and without any effect: whether no instruction fails.
+    async fn simulate(&self, raw: &[u8]) -> Result<bool, RpcError>;
+}
+
+#[async_trait]
+impl ExactReader for Chain {
+    async fn lookup_table(&self, address: Address) -> Result<Option<Table>, RpcError> {
+        let found = self.accounts(&[address], Level::Confirmed, None).await?;
+        Ok(found
+            .get(0)
+            .and_then(|account| Table::read(address, account)))
+    }
+
+    async fn token_account(
+        &self,
+        address: Address,
+        token_program: Address,
+    ) -> Result<Option<TokenAccount>, RpcError> {
+        let found = self.accounts(&[address], Level::Confirmed, None).await?;
+        let account = found
+            .get(0)
+            .filter(|account| account.owner == token_program);
+        Ok(account.and_then(TokenAccount::read))
+    }
+
+    async fn is_recent(&self, blockhash: Hash) -> Result<bool, RpcError> {
+        self.is_blockhash_valid(&blockhash).await
+    }
+
+    async fn simulate(&self, raw: &[u8]) -> Result<bool, RpcError> {
+        Ok(Chain::simulate(self, raw, false).await?.err.is_none())
+    }
 }
 
 /// Checks a payment by every rule. Nothing is changed anywhere.
 ///
 /// # Errors
-/// [`Unanswered`] when the chain did not say; the answer may be asked for again.
+/// [`RpcError`] when the chain did not say; the same may be asked again.
 pub async fn verify(
     reader: &dyn ExactReader,
     received: &Received,
     required: &Requirements,
-) -> Result<Result<ExactPayment, ExactFault>, Unanswered> {
-    let tables = match received.tables() {
-        Ok(named) => match resolve(reader, &named).await? {
-            Some(tables) => tables,
-            None => return Ok(Err(ExactFault::LookupTable)),
-        },
-        Err(fault) => return Ok(Err(fault)),
+) -> Result<Result<ExactPayment, ExactFault>, RpcError> {
+    let payment = match received.tables() {
+        Ok(named) => inspect(received, &resolve(reader, &named).await?, required),
+        Err(fault) => Err(fault),
     };
-    let payment = match inspect(received, &tables, required) {
+    let payment = match payment {
         Ok(payment) => payment,
         Err(fault) => return Ok(Err(fault)),
     };
-    let (recent, source, simulated) = try_join3(
+    let (recent, source, succeeds) = try_join3(
         reader.is_recent(payment.blockhash),
         reader.token_account(payment.source, payment.token_program),
-        reader.simulate(received.raw(), required.fee_payer),
+        reader.simulate(received.raw()),
     )
     .await?;
     if !recent {
         return Ok(Err(ExactFault::Blockhash));
     }
-    Ok(check_source(source, &payment)
-        .and_then(|()| check_run(simulated, &payment))
-        .map(|()| payment))
+    if let Err(fault) = check_source(source, &payment) {
+        return Ok(Err(fault));
+    }
+    Ok(if succeeds {
+        Ok(payment)
+    } else {
+        Err(ExactFault::Simulation)
+    })
 }
 
-async fn resolve(
-    reader: &dyn ExactReader,
-    named: &[Address],
-) -> Result<Option<Tables>, Unanswered> {
+/// Those that are there; one that is not is missed where it is needed.
+async fn resolve(reader: &dyn ExactReader, named: &[Address]) -> Result<Tables, RpcError> {
     let mut tables = Tables::new();
     for address in named {
-        match reader.lookup_table(*address).await? {
-            Some(table) => tables.insert(*address, table),
-            None => return Ok(None),
-        };
+        if let Some(table) = reader.lookup_table(*address).await? {
+            tables.insert(*address, table);
+        }
     }
-    Ok(Some(tables))
+    Ok(tables)
 }
 
-fn check_source(source: Option<SourceAccount>, payment: &ExactPayment) -> Result<(), ExactFault> {
+fn check_source(source: Option<TokenAccount>, payment: &ExactPayment) -> Result<(), ExactFault> {
     let source = source.ok_or(ExactFault::Source)?;
     // A delegate could sign too, and its allowance be taken back before the broadcast.
     if source.owner != payment.payer || source.mint != payment.mint {
@@ -113,16 +116,4 @@ fn check_source(source: Option<SourceAccount>, payment: &ExactPayment) -> Result
         });
     }
     Ok(())
-}
-
-/// The fee payer's balance is the second line: the rules before it leave nothing that could move it.
-fn check_run(simulated: Simulated, payment: &ExactPayment) -> Result<(), ExactFault> {
-    let fair = simulated
-        .fee_payer
-        .is_none_or(|(before, after)| before.saturating_sub(after) <= payment.fee_lamports);
-    if simulated.succeeded && fair {
-        Ok(())
-    } else {
-        Err(ExactFault::Simulation)
-    }
 }

@@ -103,7 +103,7 @@ pub enum ExactFault {
         /// Units of the transfer.
         needed: Amount,
     },
-    /// A trial run fails, or the fee payer would lose more than the fee.
+    /// A trial run fails.
     #[error("the transaction would not take effect")]
     Simulation,
 }

@@ -1,9 +1,7 @@
 //! Every rule that needs no chain, as one pure function over bytes.
 
 use d402_objects::{Hex32, signature};
-use solana_address::Address;
-use solana_hash::Hash;
-use solana_signature::Signature;
+use d402_svm::{Address, Hash, Signature};
 
 use super::layout::{Layout, Transfer};
 use super::requirements::{SIGNATURES, fee_lamports};

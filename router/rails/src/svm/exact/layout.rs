@@ -1,12 +1,12 @@
 //! Which instructions a payment may have, in which order, with which limits.
 
-use solana_address::Address;
-use solana_message::compiled_instruction::CompiledInstruction;
+use d402_svm::Address;
+use d402_svm::address::COMPUTE_BUDGET;
+use d402_svm::message::compiled_instruction::CompiledInstruction;
 
 use super::ExactFault;
 use super::requirements::{
-    COMPUTE_BUDGET_PROGRAM, FeeCaps, LIGHTHOUSE_PROGRAM, MEMO_PROGRAM, Requirements,
-    priority_lamports,
+    FeeCaps, LIGHTHOUSE_PROGRAM, MEMO_PROGRAM, Requirements, priority_lamports,
 };
 
 const SET_COMPUTE_LIMIT: u8 = 2;
@@ -102,7 +102,7 @@ impl Layout {
 
 fn compute_limit(step: &Step, caps: &FeeCaps) -> Result<u32, ExactFault> {
     let units = match step.data.as_slice() {
-        [SET_COMPUTE_LIMIT, units @ ..] if step.program == COMPUTE_BUDGET_PROGRAM => units,
+        [SET_COMPUTE_LIMIT, units @ ..] if step.program == COMPUTE_BUDGET => units,
         _ => return Err(ExactFault::ComputeLimit),
     };
     let got = u32::from_le_bytes(units.try_into().map_err(|_| ExactFault::ComputeLimit)?);
@@ -115,7 +115,7 @@ fn compute_limit(step: &Step, caps: &FeeCaps) -> Result<u32, ExactFault> {
 
 fn compute_price(step: &Step, units: u32, caps: &FeeCaps) -> Result<u64, ExactFault> {
     let price = match step.data.as_slice() {
-        [SET_COMPUTE_PRICE, price @ ..] if step.program == COMPUTE_BUDGET_PROGRAM => price,
+        [SET_COMPUTE_PRICE, price @ ..] if step.program == COMPUTE_BUDGET => price,
         _ => return Err(ExactFault::ComputePrice),
     };
     let price = u64::from_le_bytes(price.try_into().map_err(|_| ExactFault::ComputePrice)?);

@@ -25,9 +25,9 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{ExactReader, Simulated, SourceAccount, Unanswered, verify};
+pub use chain::{ExactReader, verify};
 pub use fault::ExactFault;
 pub use inspect::{ExactPayment, inspect};
-pub use received::{MAX_TRANSACTION_BYTES, Received};
+pub use received::Received;
 pub use requirements::{FeeCaps, Requirements};
-pub use tables::{LookupTable, Tables};
+pub use tables::Tables;

@@ -3,16 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use d402_objects::Hex32;
+use d402_svm::VersionedTransaction;
+use d402_svm::transaction::{LIMIT, decode};
 use sha2::{Digest as _, Sha256};
-use solana_message::VersionedMessage;
-use solana_transaction::versioned::VersionedTransaction;
 
 use super::ExactFault;
 
-/// Largest transaction the network carries, bytes.
-pub const MAX_TRANSACTION_BYTES: usize = 1_232;
-/// The same in base64.
-const MAX_TEXT: usize = MAX_TRANSACTION_BYTES.div_ceil(3) * 4;
+/// Most characters of a transaction in base64.
+const MAX_TEXT: usize = LIMIT.div_ceil(3) * 4;
 
 /// A transaction as it came, decoded from exactly its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,40 +24,25 @@ impl Received {
     /// Decodes a payload `{transaction}`.
     ///
     /// # Errors
-    /// [`ExactFault::Undecodable`] for anything else, also for a transaction with bytes behind it, with indices
-    /// beyond its accounts, or of a version other than legacy and 0.
+    /// [`ExactFault::Undecodable`] for anything else.
     pub fn parse(payload: &serde_json::Value) -> Result<Self, ExactFault> {
         let text = payload
             .get("transaction")
             .and_then(serde_json::Value::as_str)
             .filter(|text| text.len() <= MAX_TEXT)
             .ok_or(ExactFault::Undecodable)?;
-        let raw = STANDARD.decode(text).map_err(|_| ExactFault::Undecodable)?;
-        Self::decode(raw)
+        Self::decode(STANDARD.decode(text).map_err(|_| ExactFault::Undecodable)?)
     }
 
     /// Decodes the bytes of a transaction.
     ///
     /// # Errors
-    /// As [`Received::parse`].
+    /// [`ExactFault::Undecodable`] for anything but one whole legacy or v0 transaction in its one encoding.
     pub fn decode(raw: Vec<u8>) -> Result<Self, ExactFault> {
-        if raw.len() > MAX_TRANSACTION_BYTES {
-            return Err(ExactFault::Undecodable);
-        }
-        let transaction: VersionedTransaction =
-            wincode::deserialize_exact(&raw).map_err(|_| ExactFault::Undecodable)?;
-        if matches!(transaction.message, VersionedMessage::V1(_)) || transaction.sanitize().is_err()
-        {
-            return Err(ExactFault::Undecodable);
-        }
-        let message = transaction.message.serialize();
-        // One message, one spelling: what is signed and hashed is what came.
-        if !raw.ends_with(&message) {
-            return Err(ExactFault::Undecodable);
-        }
+        let transaction = decode(&raw).ok_or(ExactFault::Undecodable)?;
         Ok(Self {
+            message: transaction.message.serialize(),
             transaction,
-            message,
             raw,
         })
     }

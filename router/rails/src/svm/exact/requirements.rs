@@ -1,16 +1,7 @@
 //! What a payment must be, from the entry of the 402 and this gateway's own limits.
 
-use solana_address::Address;
+use d402_svm::Address;
 
-/// SPL Token.
-pub const TOKEN_PROGRAM: Address =
-    Address::from_str_const("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA");
-/// Token-2022.
-pub const TOKEN_2022_PROGRAM: Address =
-    Address::from_str_const("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb");
-/// Sets compute limit and price.
-pub const COMPUTE_BUDGET_PROGRAM: Address =
-    Address::from_str_const("ComputeBudget111111111111111111111111111111");
 /// Memos.
 pub const MEMO_PROGRAM: Address =
     Address::from_str_const("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr");
@@ -31,7 +22,7 @@ const MICRO: u64 = 1_000_000;
 pub struct Requirements {
     /// The token.
     pub mint: Address,
-    /// The program its mint belongs to: [`TOKEN_PROGRAM`] or [`TOKEN_2022_PROGRAM`].
+    /// The program its mint belongs to: SPL Token or Token-2022.
     pub token_program: Address,
     /// The associated token account of payTo for this mint and program.
     pub destination: Address,

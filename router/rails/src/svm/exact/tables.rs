@@ -2,48 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use solana_address::Address;
-use solana_message::VersionedMessage;
+use d402_svm::transaction::Table;
+use d402_svm::{Address, VersionedMessage};
 
 use super::{ExactFault, Received};
 
-/// The program whose accounts they are.
-pub const LOOKUP_TABLE_PROGRAM: Address =
-    Address::from_str_const("AddressLookupTab1e1111111111111111111111111");
-/// Bytes before the first address.
-const META_LEN: usize = 56;
-/// First word of a table.
-const IS_TABLE: [u8; 4] = [1, 0, 0, 0];
-/// A table that was not deactivated.
-const ACTIVE: [u8; 8] = [0xff; 8];
 /// Most tables one payment may name; a stock client names none.
 pub const MAX_TABLES: usize = 4;
 
-/// The addresses of a table. They can be appended to, and never changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LookupTable(pub Vec<Address>);
-
-impl LookupTable {
-    /// Reads the data of an account of [`LOOKUP_TABLE_PROGRAM`]; `None` when it is no active table.
-    #[must_use]
-    pub fn parse(data: &[u8]) -> Option<Self> {
-        let (meta, addresses) = data.split_at_checked(META_LEN)?;
-        let (chunks, rest) = addresses.as_chunks::<32>();
-        let active = meta.starts_with(&IS_TABLE) && meta.get(4..12)? == ACTIVE;
-        (active && rest.is_empty()).then(|| {
-            Self(
-                chunks
-                    .iter()
-                    .copied()
-                    .map(Address::new_from_array)
-                    .collect(),
-            )
-        })
-    }
-}
-
-/// Tables by their address.
-pub type Tables = BTreeMap<Address, LookupTable>;
+/// Tables by their address. A table's addresses can be appended to, and never changed.
+pub type Tables = BTreeMap<Address, Table>;
 
 impl Received {
     /// The tables it names.
@@ -51,11 +19,8 @@ impl Received {
     /// # Errors
     /// [`ExactFault::LookupTable`] for more than [`MAX_TABLES`].
     pub fn tables(&self) -> Result<Vec<Address>, ExactFault> {
-        let lookups = self
-            .transaction
-            .message
-            .address_table_lookups()
-            .unwrap_or_default();
+        let message = &self.transaction.message;
+        let lookups = message.address_table_lookups().unwrap_or_default();
         if lookups.len() > MAX_TABLES {
             return Err(ExactFault::LookupTable);
         }
@@ -79,7 +44,7 @@ impl Received {
         for (table, places) in writable.chain(readonly) {
             let table = tables.get(&table).ok_or(ExactFault::LookupTable)?;
             for place in places {
-                let account = table.0.get(usize::from(*place));
+                let account = table.addresses.get(usize::from(*place));
                 accounts.push(*account.ok_or(ExactFault::LookupTable)?);
             }
         }

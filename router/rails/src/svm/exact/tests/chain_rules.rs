@@ -2,43 +2,39 @@
 
 use async_trait::async_trait;
 use d402_objects::Amount;
+use d402_svm::message::v0::MessageAddressTableLookup;
+use d402_svm::token::TokenAccount;
+use d402_svm::transaction::Table;
+use d402_svm::{Address, Hash, RpcError, Silence, VersionedMessage};
 use futures::executor::block_on;
-use solana_address::Address;
-use solana_hash::Hash;
 
-use super::stage::{AMOUNT, Draft, address, payload, required};
-use crate::svm::exact::{
-    ExactFault, ExactPayment, ExactReader, LookupTable, Received, Simulated, SourceAccount,
-    Unanswered, verify,
-};
+use super::stage::{AMOUNT, Draft, address, payload, required, sign};
+use crate::svm::exact::{ExactFault, ExactPayment, ExactReader, Received, verify};
 
 /// A chain that says what it is told to; `None` is silence.
 #[derive(Clone, Copy)]
 struct Said {
     recent: Option<bool>,
-    source: Option<Option<SourceAccount>>,
-    run: Option<Simulated>,
+    source: Option<Option<TokenAccount>>,
+    succeeds: Option<bool>,
 }
-
-const HELD: u64 = 3_000_000_000;
 
 impl Said {
     fn good() -> Self {
         Self {
             recent: Some(true),
-            source: Some(Some(SourceAccount {
+            source: Some(Some(TokenAccount {
                 mint: address("mint"),
                 owner: address("payer"),
                 amount: AMOUNT,
+                is_frozen: false,
+                is_plain: true,
             })),
-            run: Some(Simulated {
-                succeeded: true,
-                fee_payer: Some((HELD, HELD - 10_001)),
-            }),
+            succeeds: Some(true),
         }
     }
 
-    fn source(change: impl FnOnce(&mut SourceAccount)) -> Self {
+    fn source(change: impl FnOnce(&mut TokenAccount)) -> Self {
         let mut said = Self::good();
         if let Some(Some(source)) = &mut said.source {
             change(source);
@@ -46,15 +42,21 @@ impl Said {
         said
     }
 
-    fn verify(self) -> Result<Result<ExactPayment, ExactFault>, Unanswered> {
+    fn verify(self) -> Result<Result<ExactPayment, ExactFault>, RpcError> {
         let received = Received::parse(&payload(&Draft::stock().signed())).unwrap();
         block_on(verify(&self, &received, &required()))
     }
 }
 
+const fn silence() -> RpcError {
+    RpcError::Unknown {
+        why: Silence::Malformed,
+    }
+}
+
 #[async_trait]
 impl ExactReader for Said {
-    async fn lookup_table(&self, _address: Address) -> Result<Option<LookupTable>, Unanswered> {
+    async fn lookup_table(&self, _address: Address) -> Result<Option<Table>, RpcError> {
         Ok(None)
     }
 
@@ -62,18 +64,18 @@ impl ExactReader for Said {
         &self,
         at: Address,
         _token_program: Address,
-    ) -> Result<Option<SourceAccount>, Unanswered> {
+    ) -> Result<Option<TokenAccount>, RpcError> {
         assert_eq!(at, address("source"));
-        self.source.ok_or(Unanswered)
+        self.source.ok_or(silence())
     }
 
-    async fn is_recent(&self, _blockhash: Hash) -> Result<bool, Unanswered> {
-        self.recent.ok_or(Unanswered)
+    async fn is_recent(&self, blockhash: Hash) -> Result<bool, RpcError> {
+        assert_eq!(blockhash, Hash::new_from_array([7; 32]));
+        self.recent.ok_or(silence())
     }
 
-    async fn simulate(&self, _raw: &[u8], fee_payer: Address) -> Result<Simulated, Unanswered> {
-        assert_eq!(fee_payer, address("gateway"));
-        self.run.ok_or(Unanswered)
+    async fn simulate(&self, _raw: &[u8]) -> Result<bool, RpcError> {
+        self.succeeds.ok_or(silence())
     }
 }
 
@@ -98,9 +100,12 @@ fn silence_of_the_chain_is_neither_yes_nor_no() {
             source: None,
             ..good
         },
-        Said { run: None, ..good },
+        Said {
+            succeeds: None,
+            ..good
+        },
     ] {
-        assert_eq!(silent.verify(), Err(Unanswered));
+        assert!(silent.verify().is_err());
     }
 }
 
@@ -130,35 +135,51 @@ fn the_source_is_the_payers_own_account_of_this_token() {
 }
 
 #[test]
-fn a_trial_run_succeeds_and_takes_no_more_than_the_fee_from_the_fee_payer() {
-    let run = |succeeded, fee_payer| Said {
-        run: Some(Simulated {
-            succeeded,
-            fee_payer,
-        }),
+fn a_trial_run_succeeds() {
+    let failed = Said {
+        succeeds: Some(false),
         ..Said::good()
     };
-    let failed = run(false, Some((HELD, HELD)));
     assert_eq!(fault(failed), ExactFault::Simulation);
-    let drained = run(true, Some((HELD, HELD - 10_002)));
-    assert_eq!(fault(drained), ExactFault::Simulation);
-    assert!(run(true, None).verify().unwrap().is_ok());
 }
 
 #[test]
 fn a_table_the_chain_does_not_have_is_not_empty() {
-    use solana_message::{VersionedMessage, v0::MessageAddressTableLookup};
     let mut message = Draft::stock().message();
     message.address_table_lookups = vec![MessageAddressTableLookup {
         account_key: address("stranger"),
         writable_indexes: vec![],
         readonly_indexes: vec![0],
     }];
-    let transaction = super::stage::sign(VersionedMessage::V0(message));
+    let transaction = sign(VersionedMessage::V0(message));
     let received = Received::parse(&payload(&transaction)).unwrap();
     let said = Said::good();
-    assert_eq!(
-        block_on(verify(&said, &received, &required())),
-        Ok(Err(ExactFault::LookupTable))
-    );
+    let verified = block_on(verify(&said, &received, &required())).unwrap();
+    assert_eq!(verified, Err(ExactFault::LookupTable));
+}
+
+#[test]
+fn a_table_that_is_none_or_is_going_away_is_no_table() {
+    let mut data = vec![1, 0, 0, 0];
+    data.extend([0xff; 8]);
+    data.resize(56, 0);
+    data.extend([7; 64]);
+    let read = |owner, spoil: fn(&mut Vec<u8>)| {
+        let mut data = data.clone();
+        spoil(&mut data);
+        let account = d402_svm::Account {
+            lamports: 1,
+            owner,
+            data,
+        };
+        Table::read(address("table"), &account)
+    };
+    let program = d402_svm::address::LOOKUP_TABLES;
+    let table = read(program, |_| ()).unwrap();
+    assert_eq!(table.addresses, [Address::new_from_array([7; 32]); 2]);
+    assert_eq!(read(program, |t| t[0] = 0), None, "not a table");
+    assert_eq!(read(program, |t| t[11] = 0), None, "deactivated");
+    assert_eq!(read(program, |t| t.push(0)), None, "half an address");
+    assert_eq!(read(program, |t| t.truncate(55)), None, "half a header");
+    assert_eq!(read(address("stranger"), |_| ()), None, "another program's");
 }

@@ -6,12 +6,9 @@
 //! by nothing of the code it judges.
 
 use d402_objects::Hex32;
+use d402_svm::{AccountMeta, Address, Instruction, VersionedMessage, VersionedTransaction};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use solana_address::Address;
-use solana_instruction::{AccountMeta, Instruction};
-use solana_message::VersionedMessage;
-use solana_transaction::versioned::VersionedTransaction;
 
 use super::stage::{
     Draft, address, assertion, bytes, inspect_transaction, limit, memo, price, required, transfer,
@@ -157,10 +154,12 @@ fn harm(transaction: &VersionedTransaction) -> Option<String> {
         }
         let program = message.account_keys[usize::from(instruction.program_id_index)];
         if program == PROGRAMS[4] {
-            match instruction.data.as_slice() {
-                [2, rest @ ..] => units = u64::from(u32::from_le_bytes(rest.try_into().unwrap())),
-                [3, rest @ ..] => micro = u64::from_le_bytes(rest.try_into().unwrap()),
-                other => return Some(format!("compute budget {other:?}")),
+            match *instruction.data.as_slice() {
+                [2, a, b, c, d] => units = u64::from(u32::from_le_bytes([a, b, c, d])),
+                [3, a, b, c, d, e, f, g, h] => {
+                    micro = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+                }
+                ref other => return Some(format!("compute budget {other:?}")),
             }
         }
     }
@@ -189,7 +188,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(4_096))]
+    #![proptest_config(config(2_048))]
 
     #[test]
     fn threat_fee_payer_drain_whatever_is_accepted_can_cost_the_fee_only(spoils in vec(spoil(), 0..4)) {

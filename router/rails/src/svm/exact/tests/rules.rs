@@ -1,22 +1,18 @@
 //! One test per rule: the payment that keeps every other rule and breaks this one.
 
-use solana_address::Address;
-use solana_instruction::AccountMeta;
-use solana_message::v0::MessageAddressTableLookup;
-use solana_message::{VersionedMessage, legacy};
-use solana_signature::Signature;
+use d402_svm::address::{TOKEN, TOKEN_2022};
+use d402_svm::message::legacy;
+use d402_svm::message::v0::MessageAddressTableLookup;
+use d402_svm::transaction::{LIMIT, Table};
+use d402_svm::{AccountMeta, Address, Signature, VersionedMessage};
 
 use super::stage::{
     AMOUNT, Draft, address, assertion, bytes, inspect_transaction, limit, memo, payload, price,
     required, sign, transfer,
 };
-use crate::svm::exact::requirements::{
-    FeeCaps, Requirements, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, fee_lamports,
-};
+use crate::svm::exact::requirements::{FeeCaps, Requirements, fee_lamports};
 use crate::svm::exact::tables::MAX_TABLES;
-use crate::svm::exact::{
-    ExactFault, LookupTable, MAX_TRANSACTION_BYTES, Received, Tables, inspect,
-};
+use crate::svm::exact::{ExactFault, Received, Tables, inspect};
 
 fn fault(draft: &Draft) -> ExactFault {
     draft.inspect(&required()).unwrap_err()
@@ -76,7 +72,7 @@ fn a_payload_is_one_whole_transaction_in_base64_and_nothing_else() {
     ] {
         assert_eq!(Received::parse(&spoiled), Err(ExactFault::Undecodable));
     }
-    let big = Draft::stock().with(|all| all.push(memo(&[b'a'; MAX_TRANSACTION_BYTES])));
+    let big = Draft::stock().with(|all| all.push(memo(&[b'a'; LIMIT])));
     assert_eq!(
         Received::decode(bytes(&big.signed())),
         Err(ExactFault::Undecodable)
@@ -199,7 +195,7 @@ fn the_transfer_is_checked_of_the_mints_own_program_and_has_four_accounts() {
     assert_eq!(fault(&shorter), ExactFault::NoTransfer);
     let longer = Draft::stock().with(|all| all[2].data.push(0));
     assert_eq!(fault(&longer), ExactFault::NoTransfer);
-    let other = Draft::stock().with(|all| all[2].program_id = TOKEN_2022_PROGRAM);
+    let other = Draft::stock().with(|all| all[2].program_id = TOKEN_2022);
     assert_eq!(fault(&other), ExactFault::NoTransfer);
     let multisig = Draft::stock().with(|all| {
         let more = AccountMeta::new_readonly(address("payer"), true);
@@ -208,16 +204,16 @@ fn the_transfer_is_checked_of_the_mints_own_program_and_has_four_accounts() {
     });
     assert_eq!(fault(&multisig), ExactFault::NoTransfer);
     let token_2022 = Requirements {
-        token_program: TOKEN_2022_PROGRAM,
+        token_program: TOKEN_2022,
         ..required()
     };
-    let extended = Draft::stock().with(|all| all[2].program_id = TOKEN_2022_PROGRAM);
+    let extended = Draft::stock().with(|all| all[2].program_id = TOKEN_2022);
     assert!(extended.inspect(&token_2022).is_ok());
 }
 
 #[test]
 fn after_the_transfer_come_memos_and_assertions_only() {
-    for program in [TOKEN_PROGRAM, Address::default(), address("stranger")] {
+    for program in [TOKEN, Address::default(), address("stranger")] {
         let draft = Draft::stock().with(|all| all[3].program_id = program);
         assert_eq!(fault(&draft), ExactFault::Unexpected { place: 3 });
     }
@@ -298,7 +294,15 @@ fn through_a_table() -> (Received, Address) {
 fn lookup_tables_are_resolved_or_the_payment_is_refused() {
     let (received, table) = through_a_table();
     assert_eq!(received.tables(), Ok(vec![table]));
-    let with = |addresses| Tables::from([(table, LookupTable(addresses))]);
+    let with = |addresses| {
+        Tables::from([(
+            table,
+            Table {
+                key: table,
+                addresses,
+            },
+        )])
+    };
     let resolved = with(vec![address("thief"), address("source")]);
     assert!(inspect(&received, &resolved, &required()).is_ok());
     let short = with(vec![address("thief")]);
@@ -313,7 +317,10 @@ fn lookup_tables_are_resolved_or_the_payment_is_refused() {
 #[test]
 fn the_fee_payer_is_found_behind_a_lookup_table() {
     let (received, table) = through_a_table();
-    let us = LookupTable(vec![address("thief"), address("gateway")]);
+    let us = Table {
+        key: table,
+        addresses: vec![address("thief"), address("gateway")],
+    };
     assert_eq!(
         inspect(&received, &Tables::from([(table, us)]), &required()),
         Err(ExactFault::FeePayerInvolved)
@@ -332,25 +339,6 @@ fn a_payment_names_few_tables() {
     let transaction = sign(VersionedMessage::V0(message));
     let received = Received::parse(&payload(&transaction)).unwrap();
     assert_eq!(received.tables(), Err(ExactFault::LookupTable));
-}
-
-#[test]
-fn a_table_that_is_none_or_is_going_away_is_no_table() {
-    let mut table = vec![1, 0, 0, 0];
-    table.extend([0xff; 8]);
-    table.resize(56, 0);
-    table.extend([7; 64]);
-    let read = LookupTable::parse(&table).unwrap();
-    assert_eq!(read.0, [Address::new_from_array([7; 32]); 2]);
-    let spoiled = |spoil: fn(&mut Vec<u8>)| {
-        let mut table = table.clone();
-        spoil(&mut table);
-        LookupTable::parse(&table)
-    };
-    assert_eq!(spoiled(|t| t[0] = 0), None, "not a table");
-    assert_eq!(spoiled(|t| t[11] = 0), None, "deactivated");
-    assert_eq!(spoiled(|t| t.push(0)), None, "half an address");
-    assert_eq!(spoiled(|t| t.truncate(55)), None, "half a header");
 }
 
 #[test]

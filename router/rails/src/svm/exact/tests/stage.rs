@@ -1,20 +1,20 @@
 //! A payment as a stock client makes it, and ways to spoil it.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use d402_objects::{Cid, SigningKey};
+use d402_svm::address::{COMPUTE_BUDGET, TOKEN};
+use d402_svm::message::v0;
+use d402_svm::{
+    AccountMeta, Address, Hash, Instruction, Signature, VersionedMessage, VersionedTransaction,
+};
 use ed25519_dalek::Signer as _;
 use serde_json::{Value, json};
-use solana_address::Address;
-use solana_hash::Hash;
-use solana_instruction::{AccountMeta, Instruction};
-use solana_message::{VersionedMessage, v0};
-use solana_signature::Signature;
-use solana_transaction::versioned::VersionedTransaction;
 
-use crate::svm::exact::requirements::{
-    COMPUTE_BUDGET_PROGRAM, FeeCaps, LIGHTHOUSE_PROGRAM, MEMO_PROGRAM, Requirements, TOKEN_PROGRAM,
-};
+use crate::svm::exact::requirements::{FeeCaps, LIGHTHOUSE_PROGRAM, MEMO_PROGRAM, Requirements};
 use crate::svm::exact::{ExactFault, ExactPayment, Received, Tables, inspect};
 
 pub(super) const AMOUNT: u64 = 1_010_000;
@@ -23,14 +23,17 @@ pub(super) fn key(name: &str) -> SigningKey {
     SigningKey::from_bytes(&Cid::of(name.as_bytes()).as_bytes())
 }
 
-pub(super) fn address(name: &str) -> Address {
-    Address::new_from_array(key(name).verifying_key().to_bytes())
+/// The address of [`key`], remembered: the properties ask for the same few very often.
+pub(super) fn address(name: &'static str) -> Address {
+    static KNOWN: Mutex<BTreeMap<&str, Address>> = Mutex::new(BTreeMap::new());
+    let fresh = || Address::new_from_array(key(name).verifying_key().to_bytes());
+    *KNOWN.lock().unwrap().entry(name).or_insert_with(fresh)
 }
 
 pub(super) fn required() -> Requirements {
     Requirements {
         mint: address("mint"),
-        token_program: TOKEN_PROGRAM,
+        token_program: TOKEN,
         destination: address("destination"),
         amount: AMOUNT,
         fee_payer: address("gateway"),
@@ -42,13 +45,13 @@ pub(super) fn required() -> Requirements {
 pub(super) fn limit(units: u32) -> Instruction {
     let mut data = vec![2];
     data.extend_from_slice(&units.to_le_bytes());
-    Instruction::new_with_bytes(COMPUTE_BUDGET_PROGRAM, &data, vec![])
+    Instruction::new_with_bytes(COMPUTE_BUDGET, &data, vec![])
 }
 
 pub(super) fn price(micro_lamports: u64) -> Instruction {
     let mut data = vec![3];
     data.extend_from_slice(&micro_lamports.to_le_bytes());
-    Instruction::new_with_bytes(COMPUTE_BUDGET_PROGRAM, &data, vec![])
+    Instruction::new_with_bytes(COMPUTE_BUDGET, &data, vec![])
 }
 
 pub(super) fn transfer() -> Instruction {
@@ -61,7 +64,7 @@ pub(super) fn transfer() -> Instruction {
         AccountMeta::new(address("destination"), false),
         AccountMeta::new_readonly(address("payer"), true),
     ];
-    Instruction::new_with_bytes(TOKEN_PROGRAM, &data, accounts)
+    Instruction::new_with_bytes(TOKEN, &data, accounts)
 }
 
 pub(super) fn memo(text: &[u8]) -> Instruction {
@@ -128,7 +131,7 @@ pub(super) fn payload(transaction: &VersionedTransaction) -> Value {
 }
 
 pub(super) fn bytes(transaction: &VersionedTransaction) -> Vec<u8> {
-    wincode::serialize(transaction).unwrap()
+    d402_svm::transaction::encode(transaction)
 }
 
 /// Every signer but the first signs, as far as its key is one of [`NAMES`].
