@@ -63,6 +63,23 @@ impl AsRef<[u8]> for EncodedTerms {
 }
 
 impl Codec {
+    /// The same bytes bound to another verifier. A direct payment is executed by its token and judged by no
+    /// contract of ours: bound to the token, its receipt is worth nothing at any vault or escrow (M7).
+    /// Unchanged for an account the network does not have.
+    #[must_use]
+    pub fn bound_to(self, verifier: &Key32) -> Self {
+        match self {
+            Self::Solana(domain) => Self::Solana(Domain {
+                program: *verifier,
+                ..domain
+            }),
+            Self::Evm(domain) => Self::Evm(EvmDomain {
+                ledger: EvmAccount::from_key(verifier).unwrap_or(domain.ledger),
+                ..domain
+            }),
+        }
+    }
+
     /// The account that verifies receipts and holds no money of its own: the program or the ledger.
     #[must_use]
     pub fn verifier(&self) -> Key32 {

@@ -7,7 +7,7 @@ use d402_objects::{
 use d402_wire::{RawDossier, RawEnvelope};
 use serde::{Deserialize, Serialize};
 
-use crate::ports::Settled;
+use crate::ports::{Settled, Uncollectable};
 
 /// Something that happened outside. Signed objects inside are verified by their types.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,10 +93,15 @@ pub enum Command {
         /// Signature and its place in the ascending set.
         signature: IndexedSignature,
     },
-    /// The chain executed a receipt for these terms, whoever sent it.
+    /// The chain executed a receipt for these terms, or a direct payment, whoever sent it.
     SettledSeen {
         /// What it did.
         settled: Settled,
+    },
+    /// A direct payment can never take effect (threat #71).
+    PaymentImpossible {
+        /// Why.
+        why: Uncollectable,
     },
     /// The vault was swept to refundTo after `refundAfter`.
     SweptSeen {

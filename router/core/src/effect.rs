@@ -58,14 +58,15 @@ pub enum Effect {
         /// q ready answers.
         ready: Vec<Signed<Ready>>,
     },
-    /// A settlement is fully signed: plan the transaction (a row in the same SQL transaction).
+    /// A settlement is fully signed: plan the transaction (a row in the same SQL transaction). Of a direct task
+    /// that is the payment itself, which nobody saw before.
     PlanSettle {
         /// Receipt with its signatures.
         receipt: Box<SignedReceipt>,
     },
     /// Nobody may settle any more: plan the sweep.
     PlanSweep,
-    /// Look at the chain until the vault is settled or swept.
+    /// Look at the chain until the vault is settled or swept, or until a direct payment took effect or cannot.
     WatchVault,
     /// Get the output from whoever holds it.
     FetchOutput {

@@ -61,12 +61,16 @@ pub fn replay<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Task, D
                     dossier,
                     payment_id,
                     payer,
+                    payment_body,
                     at_ms,
-                    ..
                 },
                 slot @ None,
             ) => {
-                let facts = PaymentFacts { payment_id, payer };
+                let facts = PaymentFacts {
+                    payment_id,
+                    payer,
+                    body: payment_body.into(),
+                };
                 *slot = Some(Task::create(dossier.check()?, facts, at_ms).0);
             }
             (Record::Applied { at_ms, command }, Some(task)) => {

@@ -3,7 +3,7 @@
 //! The state machine never calls a port; the engine does, with the effects the state machine returned.
 
 use async_trait::async_trait;
-use d402_objects::{Amount, Cid, Hex32};
+use d402_objects::{Address, Amount, Cid, Hex32};
 use d402_wire::{NodeAddress, RawEnvelope, Request, Response};
 
 /// Milliseconds since the Unix epoch, from whoever owns the clock.
@@ -386,6 +386,68 @@ pub struct VerifiedPayment {
     pub body: Vec<u8>,
 }
 
+/// What a buyer is asked to authorize on a direct rail.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectAsk<'a> {
+    /// The chosen worker's account, as the network spells it.
+    pub pay_to: &'a Address,
+    /// The token, as the network spells it.
+    pub asset: &'a Address,
+    /// Exactly so much, base units.
+    pub amount: Amount,
+    /// The authorization must still be good then, unix ms: until the work is judged and collected.
+    pub hold_until_ms: u64,
+}
+
+/// What the chain says of an authorization, found by its payer and nonce, whoever submitted it (threat #37).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DirectState {
+    /// It did not take effect, and may.
+    Open {
+        /// First moment of chain time at which it cannot any more, ms.
+        until_ms: u64,
+    },
+    /// The chain shows authorization and transfer in one executed transaction, as deep as the amount needs
+    /// (threat #36).
+    Paid {
+        /// Id of the transaction, as explorers write it.
+        transaction: String,
+        /// Its height or slot.
+        height: u64,
+        /// Chain time, ms.
+        at_ms: u64,
+    },
+    /// It never will (threat #71), by a block that cannot be undone.
+    Impossible {
+        /// Why.
+        why: Uncollectable,
+    },
+}
+
+/// Why an authorization can never take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Uncollectable {
+    /// Used for something else, or cancelled.
+    Spent,
+    /// Its time passed unused: the payer's money was not there, or nobody could submit it.
+    Expired,
+}
+
+/// The x402 flow `authorization` of a rail: verify, work, judge, and only then submit (design §5). The body of a
+/// verified payment is UTF-8 text and says all [`DirectRail::payment`] needs; [`Rail::submit`] of it pays.
+#[async_trait]
+pub trait DirectRail: Send + Sync {
+    /// Checks an authorization against what was asked, without any effect.
+    async fn verify_direct(
+        &self,
+        payload: &serde_json::Value,
+        ask: &DirectAsk<'_>,
+    ) -> Result<Result<VerifiedPayment, PaymentFault>, RailError>;
+    /// What became of the payment of a body.
+    async fn payment(&self, body: &[u8]) -> Result<DirectState, RailError>;
+}
+
 /// One way to pay. The market never knows which.
 #[async_trait]
 pub trait Rail: Send + Sync + 'static {
@@ -422,6 +484,11 @@ pub trait Rail: Send + Sync + 'static {
     /// and on rails that cannot say.
     async fn transaction(&self, _payment_id: Hex32) -> Result<Option<String>, RailError> {
         Ok(None)
+    }
+    /// The flow `authorization`, on rails whose payTo is a worker's own account; such a rail holds nothing, so it
+    /// refuses [`Rail::verify`] and everything about vaults. `None` on all others.
+    fn direct(&self) -> Option<&dyn DirectRail> {
+        None
     }
     /// State of the vault of `terms`.
     async fn vault(&self, terms: &[u8]) -> Result<VaultState, RailError>;

@@ -245,7 +245,8 @@ impl Case {
     }
 
     async fn deposit(&mut self, now_ms: u64) -> Result<DepositFact, Refusal> {
-        if self.funded {
+        // Paid straight, nothing is ever deposited: the chosen worker bears the risk (design §5).
+        if self.funded || self.dossier.direct().is_some() {
             return Ok(DepositFact::OnTime);
         }
         let deposits = self.chain.deposits(&self.dossier).await.map_err(|error| {

@@ -49,6 +49,9 @@ pub struct TaskAnnouncement {
     pub asset: Address,
     /// Most that a bid may ask.
     pub max_price: Amount,
+    /// The one worker that may bid, and then at exactly `maxPrice`: the buyer chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<Ed25519Id>,
     /// Bids after this are ignored.
     pub bid_until_ms: UnixMs,
     /// The task's deadline.

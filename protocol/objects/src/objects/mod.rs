@@ -37,7 +37,8 @@ pub use settlement_receipt::{
     IndexedSignature, Outcome, ReceiptRow, RowRole, SettlementReceipt, SignedReceipt,
 };
 pub use task_intent::{
-    MAX_COMMISSION_BPS, Mode, OnSilence, PaymentOption, TaskIntent, ValidationPolicy,
+    DirectPayee, MAX_COMMISSION_BPS, MAX_DIRECT_DEADLINE_MS, Mode, OnSilence, PaymentOption,
+    TaskIntent, ValidationPolicy,
 };
 pub use validation_receipt::{ValidationReceipt, Verdict};
 #[cfg(feature = "eip191")]

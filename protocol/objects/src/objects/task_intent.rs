@@ -15,6 +15,8 @@ pub const MAX_COMMISSION_BPS: u16 = 2_000;
 const MIN_DEADLINE_MS: u64 = 10_000;
 /// Most time between issuing and deadline (spec §3.1).
 const MAX_DEADLINE_MS: u64 = 24 * 60 * 60 * 1_000;
+/// The same when the payment is only authorized until the work is judged (design §5).
+pub const MAX_DIRECT_DEADLINE_MS: u64 = 30_000;
 /// Most validators of a set (spec §2.2).
 const MAX_VALIDATORS: usize = 16;
 
@@ -52,6 +54,16 @@ pub struct ValidationPolicy {
     pub threshold: u8,
 }
 
+/// Who is paid, when the buyer chose one worker before anybody worked and pays it straight (design §5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DirectPayee {
+    /// The worker.
+    pub worker: Ed25519Id,
+    /// Its account: payTo of the 402.
+    pub pay_to: Address,
+}
+
 /// One rail the task may be paid on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,6 +76,9 @@ pub struct PaymentOption {
     pub asset: Address,
     /// Most that can be spent, fees included.
     pub budget: Amount,
+    /// Present on a direct rail: the buyer only authorizes, and nothing is held by anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<DirectPayee>,
     /// Where the rest goes back to. Never the gateway's choice (threat #4).
     pub refund_to: Address,
     /// Where account rent goes back to, on chains that have it.
@@ -149,7 +164,41 @@ impl TaskIntent {
             "payment",
             self.payment.iter().map(|p| (&p.rail, &p.network)),
         )?;
+        self.check_direct()?;
         self.payment.iter().try_for_each(PaymentOption::rules)
+    }
+
+    /// A direct entry stands beside none of another kind (threat #39), pays one worker, splits nothing and
+    /// is over in time: what the buyer authorized lives two minutes.
+    fn check_direct(&self) -> Result<(), Invalid> {
+        let Some(first) = self.payment.iter().find_map(|p| p.direct.as_ref()) else {
+            return Ok(());
+        };
+        let one_worker = |p: &PaymentOption| {
+            let same = |direct: &DirectPayee| direct.worker == first.worker;
+            p.direct.as_ref().is_some_and(same)
+        };
+        let whole = |p: &PaymentOption| {
+            p.gateway_fee_bps == Bps::ZERO && p.validator_fee_cap.is_zero()
+        };
+        fits(
+            "direct",
+            "the same worker in every payment entry",
+            self.payment.iter().all(one_worker),
+        )?;
+        fits("direct", "no fees", self.payment.iter().all(whole))?;
+        fits("direct", "mode single", self.mode == Mode::Single)?;
+        fits(
+            "direct",
+            "onSilence refund",
+            self.on_silence == OnSilence::Refund,
+        )?;
+        range(
+            "deadlineMs - issuedAtMs of a direct payment",
+            self.deadline_ms.since(self.issued_at_ms),
+            u128::from(MIN_DEADLINE_MS),
+            u128::from(MAX_DIRECT_DEADLINE_MS),
+        )
     }
 
     fn check_mode(&self) -> Result<(), Invalid> {

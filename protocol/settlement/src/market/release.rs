@@ -56,6 +56,9 @@ pub enum ReceiptFault {
     /// The rows break the arithmetic of spec §2.4.
     #[error("rows cannot be paid")]
     Plan(#[source] PlanRefusal),
+    /// Of a task that is paid straight, and not exactly the payment: one worker row, its account, the whole amount.
+    #[error("the receipt is not what the direct payment pays")]
+    NotThePayment,
     /// `commission` is not what the chain computes (M3).
     #[error("commission is {got}, the chain computes {want}")]
     Commission {
@@ -125,6 +128,9 @@ pub fn check_receipt(
     let terms = dossier.terms();
     let budget = Units::from_u64(terms.budget);
     let plan = plan(terms, &rows, outcome, budget).map_err(ReceiptFault::Plan)?;
+    if dossier.direct().is_some() && !is_the_payment(dossier, outcome, &rows) {
+        return Err(ReceiptFault::NotThePayment);
+    }
     let (got, want) = (receipt.commission.get(), plan.commission.get());
     if got != want {
         return Err(ReceiptFault::Commission { got, want });
@@ -138,6 +144,19 @@ pub fn check_receipt(
         outcome,
         rows,
     })
+}
+
+/// What a direct payment can do: pay its whole amount to its worker, or nothing.
+fn is_the_payment(dossier: &Dossier, outcome: Outcome, rows: &Rows) -> bool {
+    let whole = Row {
+        payee: dossier.pay_to(),
+        role: Role::Worker,
+        amount: Units::from_u64(dossier.terms().budget),
+    };
+    match outcome {
+        Outcome::Paid => rows.as_slice() == [whole],
+        Outcome::Rejected => rows.as_slice().is_empty(),
+    }
 }
 
 fn rows_of(dossier: &Dossier, receipt: &SettlementReceipt) -> Result<Rows, ReceiptFault> {

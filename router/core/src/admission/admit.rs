@@ -1,11 +1,12 @@
 //! From a request to an unsigned intent with its quotes.
 
 use d402_objects::{
-    Amount, BlobRef, Cid, Document as _, Ed25519Id, Hex32, Invalid, Mode, Nonce16, PaymentOption,
-    Signed, TaskIntent, UnixMs, ValidationPolicy, ValidatorOffer, canonical,
+    Amount, BlobRef, Cid, Document as _, Ed25519Id, Hex32, Invalid, MAX_DIRECT_DEADLINE_MS, Mode, Nonce16, NodeOffer,
+    OnSilence, PaymentOption, Signed, TaskIntent, UnixMs, ValidationPolicy, ValidatorOffer, canonical,
 };
 use d402_settlement::market::{Quote, TaskParts};
 
+use super::direct::offer_of;
 use super::intent_text::intent_text;
 use super::rails::{payments, usable_rails};
 use super::validators::{Chosen, Job, choose};
@@ -50,6 +51,8 @@ pub struct Admission {
     pub listing: Listing,
     /// The validators' offers, in the intent's order.
     pub offers: Vec<Signed<ValidatorOffer>>,
+    /// The named worker's offer, from which account and price of direct entries are.
+    pub worker: Option<Signed<NodeOffer>>,
     /// Every way to pay, at least one.
     pub rails: Vec<AdmittedRail>,
 }
@@ -73,7 +76,14 @@ pub fn admit(
     let usable = usable_rails(request, listing, rails)?;
     let (offers, threshold) =
         validators(request, policy, catalogue, listing, (&usable, draw.now_ms))?;
-    let payment = payments(request, policy, &usable, budget, (&offers, threshold, draw))?;
+    let worker = offer_of(request, catalogue, listing, draw.now_ms);
+    let payment = payments(
+        request,
+        policy,
+        &usable,
+        (budget, worker),
+        (&offers, threshold, draw),
+    )?;
     let input = canonical::to_bytes(&request.input);
     let intent = intent(
         request,
@@ -107,6 +117,7 @@ pub fn admit(
         input,
         listing: listing.clone(),
         offers,
+        worker: worker.cloned(),
         rails,
         intent,
     })
@@ -255,14 +266,26 @@ fn intent(
     draw: &Draw,
     (input, payment, offers, threshold): (&[u8], Vec<PaymentOption>, &[Signed<ValidatorOffer>], u8),
 ) -> Result<TaskIntent, NotAdmitted> {
-    let window = request.deadline_ms.unwrap_or(policy.default_deadline_ms);
+    let direct = request.worker.is_some();
+    let window = request
+        .deadline_ms
+        .unwrap_or(default_window(policy, direct));
     if window > policy.max_deadline_ms {
         return Err(NotAdmitted::Deadline {
             got: window,
             max: policy.max_deadline_ms,
         });
     }
-    let mode = request.mode.unwrap_or(policy.default_mode);
+    let (default_mode, default_silence, attempts) = if direct {
+        (Mode::Single, OnSilence::Refund, 1)
+    } else {
+        (
+            policy.default_mode,
+            policy.default_on_silence,
+            policy.max_attempts,
+        )
+    };
+    let mode = request.mode.unwrap_or(default_mode);
     let (fanout, quorum) = fan(request, policy, mode);
     let issued_at_ms = UnixMs::new(draw.now_ms)?;
     Ok(TaskIntent {
@@ -271,7 +294,7 @@ fn intent(
         issued_at_ms,
         deadline_ms: issued_at_ms.saturating_add_ms(window),
         max_attempts: if mode == Mode::Single {
-            policy.max_attempts
+            attempts
         } else {
             1
         },
@@ -293,10 +316,19 @@ fn intent(
             threshold,
         },
         payment,
-        on_silence: request.on_silence.unwrap_or(policy.default_on_silence),
+        on_silence: request.on_silence.unwrap_or(default_silence),
         access_hash: request.access_hash.unwrap_or(draw.access_hash),
         publish: request.publish,
     })
+}
+
+/// The policy's, cut to what a direct payment may wait.
+fn default_window(policy: &Policy, direct: bool) -> u64 {
+    if direct {
+        policy.default_deadline_ms.min(MAX_DIRECT_DEADLINE_MS)
+    } else {
+        policy.default_deadline_ms
+    }
 }
 
 fn fan(request: &TaskRequest, policy: &Policy, mode: Mode) -> (u8, u8) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use d402_objects::{
-    CapabilityId, Cid, DeprecationRecord, Ed25519Id, Manifest, NamespaceProof, Registration,
+    CapabilityId, Cid, DeprecationRecord, Ed25519Id, Manifest, NamespaceProof, NodeOffer, Registration,
     Signed, ValidatorOffer,
 };
 
@@ -29,6 +29,8 @@ pub struct Catalogue {
     /// The newest offer of each validator.
     offers: BTreeMap<Cid, Signed<ValidatorOffer>>,
     judges: BTreeMap<CapabilityId, Vec<Cid>>,
+    /// The newest offer of each worker.
+    workers: BTreeMap<Ed25519Id, Signed<NodeOffer>>,
 }
 
 impl Catalogue {
@@ -114,6 +116,33 @@ impl Catalogue {
             listing.namespace_proven = one_wallet && named;
         }
         self
+    }
+
+    /// Adds node offers: the newest of each worker, unless expired.
+    #[must_use]
+    pub fn with_workers(mut self, offers: Vec<Signed<NodeOffer>>, now_ms: u64) -> Self {
+        for offer in offers {
+            let payload = offer.payload();
+            let newer = self
+                .workers
+                .get(&payload.worker)
+                .is_none_or(|o| o.payload().seq < payload.seq);
+            if newer && now_ms < payload.expires_at_ms.get() {
+                self.workers.insert(payload.worker, offer);
+            }
+        }
+        self
+    }
+
+    /// The newest offer of a worker.
+    #[must_use]
+    pub fn worker(&self, worker: &Ed25519Id) -> Option<&Signed<NodeOffer>> {
+        self.workers.get(worker)
+    }
+
+    /// The newest offer of every worker, by key.
+    pub fn workers(&self) -> impl Iterator<Item = &Signed<NodeOffer>> {
+        self.workers.values()
     }
 
     /// Adds validator offers: the newest of each validator, unless expired.

@@ -8,7 +8,7 @@
 use std::fmt::{Display, Write as _};
 
 use d402_objects::{
-    BlobRef, Mode, OnSilence, PaymentOption, TaskIntent, ValidationModel, ValidationPolicy, Value,
+    BlobRef, DirectPayee, Mode, OnSilence, PaymentOption, TaskIntent, ValidationModel, ValidationPolicy, Value,
     canonical,
 };
 
@@ -86,6 +86,7 @@ fn put_payment(text: &mut String, entry: &PaymentOption) {
         network,
         asset,
         budget,
+        direct,
         refund_to,
         rent_to,
         validator_set,
@@ -96,7 +97,13 @@ fn put_payment(text: &mut String, entry: &PaymentOption) {
     } = entry;
     put(text, r#"{"asset":"#, quoted(asset.as_str()));
     put(text, r#","budget":""#, budget);
-    put(text, r#"","gatewayFeeBps":"#, gateway_fee_bps.get());
+    text.push('"');
+    if let Some(DirectPayee { worker, pay_to }) = direct {
+        put(text, r#","direct":{"payTo":"#, quoted(pay_to.as_str()));
+        put(text, r#","worker":""#, worker);
+        text.push_str(r#""}"#);
+    }
+    put(text, r#","gatewayFeeBps":"#, gateway_fee_bps.get());
     if let Some(payee) = gateway_fee_payee {
         put(text, r#","gatewayFeePayee":"#, quoted(payee.as_str()));
     }
@@ -221,16 +228,20 @@ mod tests {
             proptest::option::of(address()),
             proptest::option::of(address()),
         );
-        (addresses, hex(), hex(), amount(), amount(), 0..=10_000u16).prop_map(
-            |((asset, refund_to, rent_to, payee), set, salt, budget, cap, bps)| PaymentOption {
+        let direct = proptest::option::of((id(), address()))
+            .prop_map(|direct| direct.map(|(worker, pay_to)| DirectPayee { worker, pay_to }));
+        let money = (amount(), amount(), 0..=10_000u16);
+        (addresses, hex(), hex(), money, direct).prop_map(
+            |((asset, refund_to, rent_to, payee), set, salt, money, direct)| PaymentOption {
                 asset,
-                budget,
+                budget: money.0,
+                direct,
                 refund_to,
                 rent_to,
                 validator_set: set,
-                gateway_fee_bps: Bps::new(bps).unwrap(),
+                gateway_fee_bps: Bps::new(money.2).unwrap(),
                 gateway_fee_payee: payee,
-                validator_fee_cap: cap,
+                validator_fee_cap: money.1,
                 salt,
                 ..base().payment[0].clone()
             },

@@ -12,6 +12,7 @@
 
 mod admit;
 mod catalogue;
+mod direct;
 mod intent_text;
 mod policy;
 mod rails;

@@ -2,9 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use d402_objects::{Address, Amount, Caip2, Hex32, Label, PaymentOption, Signed, ValidatorOffer};
+use d402_objects::{
+    Address, Amount, Bps, Caip2, Hex32, Label, NodeOffer, PaymentOption, Signed, ValidatorOffer,
+};
+use d402_settlement::SetHash;
 use d402_settlement::market::set_hash_of;
 
+use super::direct::{DirectTerms, check_flow, terms_on};
 use super::{Draw, Listing, NotAdmitted, Policy, TaskRequest};
 
 /// A rail this gateway sells on.
@@ -19,6 +23,8 @@ pub struct RailOffer {
     /// Budgets it is offered for, base units, both ends included: below, the chain costs too much of it
     /// (threat #61); above, a deposit takes longer to be sure than challenges live (threat #36).
     pub budgets: RangeInclusive<Amount>,
+    /// Whether payTo is the worker's own account (x402 flow `authorization`).
+    pub direct: bool,
 }
 
 /// Why a network is not offered.
@@ -38,6 +44,24 @@ pub enum NoPayment {
         /// Base units.
         most: Amount,
     },
+    /// A direct rail, and the request names no worker.
+    #[error("paid straight to a worker, and the request names none")]
+    NoWorkerNamed,
+    /// The request names a worker, and this rail pays whoever works.
+    #[error("the request names a worker, who is paid on a direct rail")]
+    WorkerNamed,
+    /// The worker has no live offer for this work with a price and an account there.
+    #[error("the worker offers nothing for this on this network")]
+    NoWorkerOffer,
+    /// The worker's price is above the request's budget.
+    #[error("the worker asks {price}")]
+    TooDear {
+        /// Base units.
+        price: Amount,
+    },
+    /// Creator, gateway or validators ask for a share: that needs an escrow (design §5).
+    #[error("others than the worker have a share in it")]
+    Shared,
     /// The validators ask more than half of the budget together.
     #[error("validators ask {fees} together, the budget must be twice that")]
     FeesTooHigh {
@@ -56,7 +80,9 @@ pub(super) fn usable_rails<'a>(
     let mut usable = Vec::new();
     let mut unusable = Vec::new();
     for rail in rails {
-        let reason = if !request.refund_to.contains_key(&rail.network) {
+        let reason = if let Err(reason) = check_flow(request, listing, rail) {
+            reason
+        } else if !request.refund_to.contains_key(&rail.network) {
             NoPayment::NoRefundTo
         } else if commission.bps.get() > 0 && !commission.wallets.contains_key(&rail.network) {
             NoPayment::NoCreatorWallet
@@ -77,7 +103,7 @@ pub(super) fn payments(
     request: &TaskRequest,
     policy: &Policy,
     rails: &[&RailOffer],
-    budget: Amount,
+    (budget, worker): (Amount, Option<&Signed<NodeOffer>>),
     (offers, threshold, draw): (&[Signed<ValidatorOffer>], u8, &Draw),
 ) -> Result<Vec<PaymentOption>, NotAdmitted> {
     let mut entries = Vec::with_capacity(rails.len());
@@ -86,6 +112,17 @@ pub(super) fn payments(
         let Some(refund_to) = request.refund_to.get(&rail.network) else {
             continue;
         };
+        if rail.direct {
+            let fees = fees_on(rail, offers);
+            match terms_on(rail, worker, policy, (request.budget, fees)) {
+                Ok(direct) => {
+                    let set = set_hash_of(&rail.network, threshold, offers)?;
+                    entries.push(direct_entry(rail, direct, (refund_to, set, draw)));
+                }
+                Err(reason) => unusable.push((rail.network.clone(), reason)),
+            }
+            continue;
+        }
         if !rail.budgets.contains(&budget) {
             let (least, most) = (*rail.budgets.start(), *rail.budgets.end());
             unusable.push((rail.network.clone(), NoPayment::Budget { least, most }));
@@ -103,6 +140,7 @@ pub(super) fn payments(
             network: rail.network.clone(),
             asset: rail.asset.clone(),
             budget,
+            direct: None,
             refund_to: refund_to.clone(),
             rent_to: None,
             validator_set: Hex32::from_bytes(set.0),
@@ -116,6 +154,28 @@ pub(super) fn payments(
         return Err(NotAdmitted::NoRail { rails: unusable });
     }
     Ok(entries)
+}
+
+/// The whole amount goes to the worker.
+fn direct_entry(
+    rail: &RailOffer,
+    direct: DirectTerms,
+    (refund_to, set, draw): (&Address, SetHash, &Draw),
+) -> PaymentOption {
+    PaymentOption {
+        rail: rail.rail.clone(),
+        network: rail.network.clone(),
+        asset: rail.asset.clone(),
+        budget: direct.price,
+        direct: Some(direct.payee),
+        refund_to: refund_to.clone(),
+        rent_to: None,
+        validator_set: Hex32::from_bytes(set.0),
+        gateway_fee_bps: Bps::ZERO,
+        gateway_fee_payee: None,
+        validator_fee_cap: Amount::ZERO,
+        salt: salt_of(draw, rail),
+    }
 }
 
 /// Sum of what the validators ask on a rail; a missing fee is found by the terms later.

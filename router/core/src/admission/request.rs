@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use d402_objects::{
-    Address, Amount, Caip2, CapabilityId, Cid, Hex32, Mode, OnSilence, ValidationModel,
+    Address, Amount, Caip2, CapabilityId, Cid, Ed25519Id, Hex32, Mode, OnSilence, ValidationModel,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,6 +35,9 @@ pub struct TaskRequest {
     /// Most to spend, base units, the same on every rail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Amount>,
+    /// The one worker that is paid straight, on a direct rail; then no other rail is offered (threat #39).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<Ed25519Id>,
     /// Milliseconds from now until results stop counting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,

@@ -39,6 +39,7 @@ fn catalogue(parts: &DossierParts) -> Catalogue {
 fn rail() -> RailOffer {
     let payment = &parts().intent.payload().payment[0].clone();
     RailOffer {
+        direct: false,
         rail: payment.rail.clone(),
         network: payment.network.clone(),
         asset: payment.asset.clone(),

@@ -88,6 +88,7 @@ impl Task {
             network: self.dossier.network().clone(),
             asset: self.dossier.asset().clone(),
             max_price: self.max_price(),
+            worker: self.dossier.direct().map(|direct| direct.worker),
             bid_until_ms: unix_ms(bid_until_ms).min(intent.deadline_ms),
             deadline_ms: intent.deadline_ms,
             expires_at_ms: intent.deadline_ms,
@@ -134,6 +135,10 @@ impl Task {
         self.bids_taken = self.bids_taken.saturating_add(1);
         if matches!(self.phase, Phase::Working) {
             return Ok(self.work_on(now_ms));
+        }
+        if self.is_direct() {
+            // No other bid can come.
+            return Ok(self.bid_window_over(now_ms));
         }
         self.shorten_window(now_ms);
         Ok(Vec::new())
@@ -187,6 +192,17 @@ impl Task {
         }
         if bid.price.is_zero() || bid.price > self.max_price() {
             return Err(Refused::Bid(BidFault::Price));
+        }
+        if let Some(direct) = self.dossier.direct() {
+            if bid.worker != direct.worker {
+                return Err(Refused::Stranger);
+            }
+            if bid.price != payment.budget {
+                return Err(Refused::Bid(BidFault::Price));
+            }
+            if bid.payout.address != direct.pay_to {
+                return Err(Refused::Bid(BidFault::Payout));
+            }
         }
         if bid.valid_until_ms.get() <= now_ms {
             return Err(Refused::Bid(BidFault::Expired));

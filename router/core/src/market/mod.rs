@@ -3,11 +3,12 @@
 //! Invariants (docs/invariants.md): a refused command changes nothing; every phase but `Final` has a timed
 //! exit ([`Task::wake_at_ms`] is never `None` before it); there is one terminal phase and nothing leaves it;
 //! nothing here pays anybody: the only ways money leaves are a receipt that m validators signed and the
-//! sweep to refundTo after `refundAfter`.
+//! sweep to refundTo after `refundAfter`; a direct payment leaves the buyer by such a receipt alone.
 
 mod bidding;
 mod collecting;
 mod deadlines;
+mod direct;
 mod funding;
 mod leasing;
 mod phase;

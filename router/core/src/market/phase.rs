@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use d402_objects::{Amount, IndexedSignature, Ready, Signed, SignedReceipt};
 use d402_settlement::market::Decided;
 
-use crate::ports::Settled;
+use crate::ports::{Settled, Uncollectable};
 
 /// Where a task stands. `Final` is the only phase nothing leaves.
 #[derive(Clone, Debug)]
@@ -96,6 +96,18 @@ pub enum Ending {
     },
     /// The payment never took effect.
     Unfunded,
+    /// A direct payment that was never submitted: the work was rejected, or nobody judged it in time.
+    NotCharged {
+        /// The rejection, if there is one.
+        receipt: Option<Box<SignedReceipt>>,
+    },
+    /// The work was accepted, and the direct payment can never take effect; its result stays with the worker.
+    Uncollected {
+        /// The receipt nobody paid.
+        receipt: Box<SignedReceipt>,
+        /// Why the payment is worth nothing.
+        why: Uncollectable,
+    },
 }
 
 /// A phase without its data, for views, metrics and tables.

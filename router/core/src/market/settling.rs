@@ -11,6 +11,15 @@ impl Task {
     /// What a signed receipt leads to: the transaction, watching it, and the output it releases.
     pub(super) fn settle_effects(&self, receipt: &SignedReceipt) -> Vec<Effect> {
         let mut effects = Vec::new();
+        if self.is_direct() && self.settled.is_none() {
+            // The result is had for money that moved, not for the promise of it.
+            return vec![
+                Effect::PlanSettle {
+                    receipt: Box::new(receipt.clone()),
+                },
+                Effect::WatchVault,
+            ];
+        }
         if self.settled.is_none() {
             effects.extend([
                 Effect::PlanSettle {
@@ -79,6 +88,9 @@ impl Task {
         if self.settled.is_some() {
             return Err(Refused::Duplicate);
         }
+        if self.is_direct() && !matches!(self.phase, Phase::Settling { .. }) {
+            return Err(self.wrong_phase());
+        }
         self.settled = Some(settled);
         Ok(match &self.phase {
             Phase::Settling { .. } => self.settling_on(now_ms),
@@ -123,7 +135,7 @@ impl Task {
         let receipt = receipt.clone();
         let over = now_ms >= self.times().refund_after_ms;
         let waiting = match &self.settled {
-            None if over => return self.start_refund(now_ms),
+            None if over && !self.is_direct() => return self.start_refund(now_ms),
             None => true,
             Some(settled) => {
                 let ours = settled.receipt_cid == receipt.receipt_cid();

@@ -282,7 +282,9 @@ impl Task {
                 self.kept.insert(decided.digest, signatures.clone());
             }
             let mut effects = self.collect_later(now_ms);
-            effects.push(Effect::WatchVault);
+            if !self.is_direct() {
+                effects.push(Effect::WatchVault);
+            }
             return effects;
         }
         *asked = asked.saturating_add(1);
@@ -293,6 +295,9 @@ impl Task {
 
     fn start_settling(&mut self, receipt: Box<SignedReceipt>, now_ms: u64) -> Vec<Effect> {
         self.signed = Some(receipt.clone());
+        if let Some(effects) = self.end_direct_rejection(&receipt, now_ms) {
+            return effects;
+        }
         self.phase = Phase::Settling {
             receipt: receipt.clone(),
         };

@@ -1,6 +1,7 @@
 //! The task: its facts, what it knows, and the dispatch of commands.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use d402_objects::{Bid, Cid, Hex32, IndexedSignature, NoMoreLeases, Signed, SignedReceipt};
 use d402_settlement::market::{Decided, DepositFact, Dossier, Evidence};
@@ -19,6 +20,8 @@ pub struct PaymentFacts {
     pub payment_id: Hex32,
     /// Payer's account.
     pub payer: String,
+    /// The bytes that pay, as text, of a direct task: it submits them at its end. Empty otherwise.
+    pub body: Arc<str>,
 }
 
 /// A bid with the worker's local standing when it came.
@@ -82,11 +85,11 @@ const MAX_WATCH_MS: u64 = 60_000;
 const MAX_SWEEP_WATCH_MS: u64 = 600_000;
 
 impl Task {
-    /// A task whose payment was verified and is about to be submitted.
+    /// A task whose payment was verified and is about to be submitted; or, paid straight, to be kept.
     #[must_use]
     pub fn create(dossier: Dossier, payment: PaymentFacts, now_ms: u64) -> (Self, Vec<Effect>) {
         let evidence = Evidence::new(&dossier);
-        let task = Self {
+        let mut task = Self {
             dossier,
             payment,
             created_ms: now_ms,
@@ -113,7 +116,15 @@ impl Task {
             output: None,
             reported: BTreeSet::new(),
         };
-        (task, vec![Effect::WatchDeposit])
+        let effects = if task.is_direct() {
+            // Nothing is deposited: the chosen worker trusts that the authorization stays good.
+            task.deposit = DepositFact::OnTime;
+            task.start_bidding(now_ms)
+        } else {
+            task.payment.body = Arc::from("");
+            vec![Effect::WatchDeposit]
+        };
+        (task, effects)
     }
 
     /// Applies one command at `now_ms`.
@@ -162,6 +173,7 @@ impl Task {
             }
             Command::SignatureSeen { signature } => self.signature_seen(signature, now_ms),
             Command::SettledSeen { settled } => self.settled_seen(settled, now_ms),
+            Command::PaymentImpossible { why } => self.payment_impossible(why, now_ms),
             Command::SweptSeen {
                 transaction,
                 refunded,
@@ -178,6 +190,8 @@ impl Task {
         if now_ms >= self.give_up_ms() {
             return Ok(if self.settled.is_some() {
                 self.end_settled(now_ms)
+            } else if self.is_direct() {
+                self.end_direct_silence(now_ms)
             } else {
                 self.start_refund(now_ms)
             });
@@ -267,6 +281,17 @@ impl Task {
         &self.payment
     }
 
+    /// Whether the buyer's money moved, as far as this gateway knows: into the vault before the work, or straight
+    /// to the worker after it.
+    #[must_use]
+    pub fn has_payment(&self) -> bool {
+        if self.is_direct() {
+            self.settled.is_some()
+        } else {
+            self.phase.name() != PhaseName::AwaitingDeposit
+        }
+    }
+
     /// When it was created, ms.
     #[must_use]
     pub fn created_ms(&self) -> u64 {
@@ -343,7 +368,7 @@ impl Task {
     }
 
     /// When the market's own ways end: a task that is not settled is swept from `refundAfter` on; one that
-    /// somebody else settled needs no receipt of ours once no validator signs any more. `Settling` and
+    /// somebody else settled, or that holds no money, needs nothing of ours once no validator signs any more. `Settling` and
     /// `Refunding` have their own exits.
     fn give_up_ms(&self) -> u64 {
         match self.phase {
@@ -355,7 +380,7 @@ impl Task {
             | Phase::Proposing { .. }
             | Phase::Signing { .. } => {
                 let times = self.times();
-                if self.settled.is_some() {
+                if self.settled.is_some() || self.is_direct() {
                     times.sign_until_ms
                 } else {
                     times.refund_after_ms

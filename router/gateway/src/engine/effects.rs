@@ -141,8 +141,20 @@ impl Engine {
     async fn finished(&self, task: &Arc<Task>) {
         use d402_core::market::Ending;
         let receipt = match task.ending() {
-            Some(Ending::Paid { receipt, .. } | Ending::Rejected { receipt, .. }) => receipt,
-            Some(Ending::SettledElsewhere { .. } | Ending::Refunded { .. } | Ending::Unfunded)
+            Some(
+                Ending::Paid { receipt, .. }
+                | Ending::Rejected { receipt, .. }
+                | Ending::NotCharged {
+                    receipt: Some(receipt),
+                }
+                | Ending::Uncollected { receipt, .. },
+            ) => receipt,
+            Some(
+                Ending::SettledElsewhere { .. }
+                | Ending::Refunded { .. }
+                | Ending::Unfunded
+                | Ending::NotCharged { receipt: None },
+            )
             | None => return,
         };
         let object = RawEnvelope(receipt.to_value());

@@ -4,6 +4,7 @@
 //! of a batch in one transaction (group commit), and only then lets their effects run. Effects talk to the
 //! network and the chain and come back as commands. Everything an effect does may happen twice.
 
+mod direct;
 mod driver;
 mod effects;
 mod fresh;
@@ -26,7 +27,7 @@ use d402_core::ports::{
 };
 use d402_core::standing::Standings;
 use d402_core::{Command, Damaged, Effect, Record, Refused, Task, market::PaymentFacts};
-use d402_objects::{Cid, Ed25519Id, ObjectError, Payload, Signed, SigningKey};
+use d402_objects::{Cid, Ed25519Id, Hex32, ObjectError, Payload, Signed, SigningKey};
 use d402_settlement::market::Dossier;
 use d402_wire::RawDossier;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -221,19 +222,32 @@ impl Engine {
     ) -> Result<CreateOutcome, EngineError> {
         let now_ms = self.now_ms();
         let task_id = dossier.task_id();
+        let body = String::from_utf8(payment.body.clone()).unwrap_or_default();
         let record = Record::Created {
             dossier: RawDossier::of(&dossier),
             payment_id: payment.payment_id,
             payer: payment.payer.clone(),
-            payment_body: String::from_utf8(payment.body.clone()).unwrap_or_default(),
+            payment_body: body.clone(),
             at_ms: now_ms,
         };
         let terms_hash = dossier.terms_hash();
         let facts = PaymentFacts {
             payment_id: payment.payment_id,
             payer: payment.payer,
+            body: body.into(),
         };
         let (task, effects) = Task::create(dossier, facts, now_ms);
+        let money = if task.is_direct() {
+            // Nothing is submitted before m validators accepted the work.
+            Vec::new()
+        } else {
+            vec![MoneyEffect {
+                key: pay_key(payment.payment_id),
+                task_id,
+                body: payment.body,
+                step: MoneyStep::Planned,
+            }]
+        };
         let outcome = self
             .shared
             .ports
@@ -245,12 +259,7 @@ impl Engine {
                 client_id,
                 record: encode(&record),
                 wake_at_ms: task.wake_at_ms().unwrap_or(now_ms),
-                money: vec![MoneyEffect {
-                    key: format!("pay:{}", payment.payment_id),
-                    task_id,
-                    body: payment.body,
-                    step: MoneyStep::Planned,
-                }],
+                money,
                 now_ms,
             })
             .await?;
@@ -360,6 +369,11 @@ impl Engine {
     pub fn in_memory(&self) -> usize {
         lock(&self.shared.tasks).len()
     }
+}
+
+/// Name of the effect that pays: one per payment, whenever it is planned.
+fn pay_key(payment_id: Hex32) -> String {
+    format!("pay:{payment_id}")
 }
 
 fn encode(record: &Record) -> Vec<u8> {

@@ -39,6 +39,8 @@ enum Look {
         /// Balance before, for the amount a sweep returned.
         held: Option<Amount>,
     },
+    /// A payment straight to the worker.
+    Payment,
 }
 
 impl Engine {
@@ -50,11 +52,14 @@ impl Engine {
         self.look(task, rail, Look::Deposit).await;
     }
 
-    /// Submits settlement or sweep and looks until the vault shows it.
+    /// Submits settlement or sweep and looks until the vault shows it; of a direct task, the payment.
     pub(super) async fn watch_vault(&self, task: &Arc<Task>) {
         let Some(rail) = self.rail(task.dossier()) else {
             return;
         };
+        if task.is_direct() {
+            return self.look(task, rail, Look::Payment).await;
+        }
         let held = match rail.vault(task.dossier().terms_bytes()).await {
             Ok(VaultState::Open { balance }) => Some(balance),
             Ok(VaultState::Settled(_)) | Err(_) => None,
@@ -75,6 +80,7 @@ impl Engine {
             let seen = match look {
                 Look::Deposit => self.deposit_seen(task, rail.as_ref()).await,
                 Look::Vault { held } => vault_seen(task, rail.as_ref(), held).await,
+                Look::Payment => super::direct::payment_seen(task, rail.as_ref()).await,
             };
             if let Some(command) = seen {
                 let _refused = self.submit(task_id, command).await;

@@ -8,7 +8,7 @@ use d402_core::{Effect, Record, Task};
 use d402_objects::Cid;
 use tokio::sync::mpsc;
 
-use super::{Cell, Engine, EngineError, Loaded, Submission, encode, lock};
+use super::{Cell, Engine, EngineError, Loaded, Submission, encode, lock, pay_key};
 
 /// Most commands in one transaction.
 const BATCH: usize = 512;
@@ -199,6 +199,9 @@ impl Engine {
 fn planned_row(task: &Task, rail: &dyn Rail, effect: &Effect) -> Option<MoneyEffect> {
     let dossier = task.dossier();
     let terms = dossier.terms_bytes();
+    if task.is_direct() {
+        return planned_payment(task, effect);
+    }
     rail.learn_set(dossier.set());
     let (verb, body) = match effect {
         Effect::PlanSettle { receipt } => match rail.settle_body(terms, receipt) {
@@ -226,6 +229,16 @@ fn planned_row(task: &Task, rail: &dyn Rail, effect: &Effect) -> Option<MoneyEff
         key: format!("{verb}:{}", dossier.terms_hash()),
         task_id: task.task_id(),
         body,
+        step: MoneyStep::Planned,
+    })
+}
+
+/// Of a direct task the one effect is the buyer's own authorization, byte for byte as it was verified.
+fn planned_payment(task: &Task, effect: &Effect) -> Option<MoneyEffect> {
+    matches!(effect, Effect::PlanSettle { .. }).then(|| MoneyEffect {
+        key: pay_key(task.payment().payment_id),
+        task_id: task.task_id(),
+        body: task.payment().body.as_bytes().to_vec(),
         step: MoneyStep::Planned,
     })
 }

@@ -22,8 +22,20 @@ pub(super) async fn bundle(
             let body = serde_json::json!({"taskId": task.task_id(), "status": "pending", "links": views::links(&state, task.task_id())});
             return Ok((StatusCode::ACCEPTED, axum::Json(body)).into_response());
         }
-        Some(Ending::Paid { receipt, .. } | Ending::Rejected { receipt, .. }) => receipt.clone(),
-        Some(Ending::Refunded { .. } | Ending::SettledElsewhere { .. } | Ending::Unfunded) => {
+        Some(
+            Ending::Paid { receipt, .. }
+            | Ending::Rejected { receipt, .. }
+            | Ending::NotCharged {
+                receipt: Some(receipt),
+            }
+            | Ending::Uncollected { receipt, .. },
+        ) => receipt.clone(),
+        Some(
+            Ending::Refunded { .. }
+            | Ending::SettledElsewhere { .. }
+            | Ending::Unfunded
+            | Ending::NotCharged { receipt: None },
+        ) => {
             return Err(HttpError::NoReceipt {
                 task_id: task.task_id(),
                 status: views::status(&task),

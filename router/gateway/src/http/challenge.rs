@@ -69,8 +69,13 @@ fn entry_text(admission: &Admission, index: usize, face: &Face<'_>) -> Option<(S
     let version = face.asset_version.map_or_else(String::new, |version| {
         format!(r#","version":{}"#, quoted(version))
     });
+    // A flow that is not named is `authorization`: only a direct payment waits for the work.
+    let flow = match payment.direct {
+        Some(_) => "",
+        None => r#","paymentFlow":"upfront""#,
+    };
     let tail = format!(
-        r#""intent":{intent_text},"paymentIndex":{index},"terms":"{terms}"}},"name":{},"paymentFlow":"upfront"{version}}},"maxTimeoutSeconds":{},"network":{},"payTo":{},"scheme":"exact"}}"#,
+        r#""intent":{intent_text},"paymentIndex":{index},"terms":"{terms}"}},"name":{}{flow}{version}}},"maxTimeoutSeconds":{},"network":{},"payTo":{},"scheme":"exact"}}"#,
         quoted(face.asset_name),
         face.max_timeout_s,
         quoted(payment.network.as_str()),
@@ -143,7 +148,8 @@ pub(crate) fn write(
     if header.len() > MAX_HEADER_BYTES {
         return Err(HttpError::ChallengeTooLarge);
     }
-    let body = body_text(admission, &required, frame);
+    let one = super::version_one::offer(admission, faces, frame);
+    let body = body_text(admission, (&required, &one), frame);
     let header =
         HeaderValue::from_str(&header).map_err(|_| HttpError::Internal { what: "header" })?;
     let mut response = (StatusCode::PAYMENT_REQUIRED, body).into_response();
@@ -170,7 +176,11 @@ fn payment_required(entries: &[String], frame: &Frame<'_>) -> String {
     )
 }
 
-fn body_text(admission: &Admission, required: &str, frame: &Frame<'_>) -> String {
+fn body_text(
+    admission: &Admission,
+    (required, one): (&str, &str),
+    frame: &Frame<'_>,
+) -> String {
     let intent_text = &admission.intent_text;
     let (manifest, registration) = (
         text(&admission.listing.manifest),
@@ -180,8 +190,14 @@ fn body_text(admission: &Admission, required: &str, frame: &Frame<'_>) -> String
     let token = frame
         .access_token
         .map_or_else(String::new, |token| format!(r#""accessToken":"{token}","#));
+    let worker = admission
+        .worker
+        .as_ref()
+        .map_or_else(String::new, |offer| {
+            format!(r#","worker":{}"#, text(offer))
+        });
     format!(
-        r#"{{{token}"intent":{intent_text},"manifest":{manifest},"offers":[{}],"registration":{registration},"x402":{required}}}"#,
+        r#"{{{token}{one}"intent":{intent_text},"manifest":{manifest},"offers":[{}],"registration":{registration}{worker},"x402":{required}}}"#,
         offers.join(","),
     )
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use d402_core::admission::{Catalogue, Listing};
 use d402_core::ports::{Directory, DirectoryEntry, StoreError};
 use d402_objects::{
-    Cid, DeprecationRecord, Document, Manifest, NamespaceProof, Payload, Registration, Signed,
+    Cid, DeprecationRecord, Document, Manifest, NamespaceProof, NodeOffer, Payload, Registration, Signed,
     ValidatorOffer,
 };
 use jsonschema::Validator;
@@ -50,6 +50,7 @@ struct Known {
     offers: Shelf<ValidatorOffer>,
     deprecations: Shelf<DeprecationRecord>,
     proofs: Shelf<NamespaceProof>,
+    workers: Shelf<NodeOffer>,
     schemas: BTreeMap<Cid, Arc<Validator>>,
 }
 
@@ -126,6 +127,7 @@ impl DirectoryView {
         let offers = self.list::<ValidatorOffer>(now_ms).await?;
         let deprecations = self.list::<DeprecationRecord>(now_ms).await?;
         let proofs = self.list::<NamespaceProof>(now_ms).await?;
+        let workers = self.list::<NodeOffer>(now_ms).await?;
         let view = {
             let mut known = lock(&self.known);
             let mut manifests = known.manifests.see(manifests, now_ms);
@@ -134,10 +136,12 @@ impl DirectoryView {
             let offers = known.offers.see(offers, now_ms);
             let deprecations = known.deprecations.see(deprecations, now_ms);
             let proofs = known.proofs.see(proofs, now_ms);
+            let workers = known.workers.see(workers, now_ms);
             let catalogue = Catalogue::new(&manifests, registrations, now_ms)
                 .with_deprecations(deprecations)
                 .with_namespace_proofs(&proofs, now_ms)
-                .with_offers(offers, now_ms);
+                .with_offers(offers, now_ms)
+                .with_workers(workers, now_ms);
             Arc::new(View {
                 catalogue,
                 schemas: known.live_schemas(&manifests),

@@ -50,7 +50,14 @@ fn receipt_so_far(task: &Task) -> Option<SignedReceipt> {
             ..
         } => decided.signed(signatures.values().cloned().collect()).ok(),
         Phase::Settling { receipt }
-        | Phase::Final(Ending::Paid { receipt, .. } | Ending::Rejected { receipt, .. }) => {
+        | Phase::Final(
+            Ending::Paid { receipt, .. }
+            | Ending::Rejected { receipt, .. }
+            | Ending::NotCharged {
+                receipt: Some(receipt),
+            }
+            | Ending::Uncollected { receipt, .. },
+        ) => {
             Some((**receipt).clone())
         }
         Phase::AwaitingDeposit
@@ -60,7 +67,10 @@ fn receipt_so_far(task: &Task) -> Option<SignedReceipt> {
         | Phase::Proposing { .. }
         | Phase::Refunding
         | Phase::Final(
-            Ending::Refunded { .. } | Ending::SettledElsewhere { .. } | Ending::Unfunded,
+            Ending::Refunded { .. }
+            | Ending::SettledElsewhere { .. }
+            | Ending::Unfunded
+            | Ending::NotCharged { receipt: None },
         ) => None,
     }
 }

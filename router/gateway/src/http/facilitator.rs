@@ -8,17 +8,20 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use d402_core::{Ending, PhaseName};
-use d402_objects::{TaskIntent, Value, cid_of, strict};
+use d402_core::Ending;
+use d402_core::ports::Rail;
+use d402_objects::{PaymentOption, TaskIntent, Value, cid_of, strict};
 use d402_settlement::market::{Quote, TaskParts};
 use serde::Deserialize;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::HttpError;
 use super::limits::{Body, MAX_BODY_BYTES};
 use super::payment::settlement_response;
 use super::settle::x402_error;
+use super::verifying::{Asking, verified};
 use super::{HttpState, payment::PaymentPayload};
 
 /// How long `/settle` waits for a deposit.
@@ -72,19 +75,25 @@ pub(super) async fn verify(
     if ask.payment_payload.accepted != ask.payment_requirements {
         return Ok(invalid("invalid_payment_requirements"));
     }
-    let Some((quote, network)) = quote_of(&state, &ask.payment_requirements).await? else {
+    let Some((quote, payment, deadline_ms)) = quote_of(&state, &ask.payment_requirements).await?
+    else {
         return Ok(invalid("invalid_payment_requirements"));
     };
     let rails = &state.engine().ports().rails;
-    let Some(rail) = rails.iter().find(|rail| rail.network() == network) else {
+    let named = |rail: &&Arc<dyn Rail>| {
+        rail.network() == payment.network.as_str() && rail.name() == payment.rail.as_str()
+    };
+    let Some(rail) = rails.iter().find(named) else {
         return Ok(invalid("invalid_network"));
     };
-    rail.learn_set(&quote.set);
+    let asking = Asking {
+        set: &quote.set,
+        terms: &quote.terms_bytes,
+        payment: &payment,
+        deadline_ms,
+    };
     Ok(
-        match rail
-            .verify(&ask.payment_payload.payload, &quote.terms_bytes)
-            .await?
-        {
+        match verified(rail.as_ref(), &ask.payment_payload.payload, &asking).await? {
             Ok(verified) => Json(json!({"isValid": true, "payer": verified.payer})).into_response(),
             Err(fault) => invalid(x402_error(&fault)),
         },
@@ -95,7 +104,7 @@ pub(super) async fn verify(
 async fn quote_of(
     state: &HttpState,
     requirements: &Value,
-) -> Result<Option<(Quote, String)>, HttpError> {
+) -> Result<Option<(Quote, PaymentOption, u64)>, HttpError> {
     let d402 = requirements.get("extra").and_then(|e| e.get("d402"));
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let intent = d402
@@ -132,8 +141,12 @@ async fn quote_of(
     let adds_up = *quote.terms_bytes == *terms
         && pay_to == text(requirements.get("payTo"))
         && intent.gateway == state.engine().gateway();
+    let payment = intent.payment.get(usize::from(index)).cloned();
     let network = text(requirements.get("network"));
-    Ok(network.filter(|_| adds_up).map(|network| (quote, network)))
+    let deadline_ms = intent.deadline_ms.get();
+    Ok(payment
+        .filter(|p| adds_up && Some(p.network.as_str()) == network.as_deref())
+        .map(|payment| (quote, payment, deadline_ms)))
 }
 
 pub(super) async fn settle(
@@ -164,16 +177,27 @@ pub(super) async fn settle(
         // Without its task the money would sit in a vault nobody works for.
         return Ok(failure("task_required"));
     };
-    let funded = |task: &d402_core::Task| task.phase().name() != PhaseName::AwaitingDeposit;
+    let known = |task: &d402_core::Task| task.has_payment() || task.ending().is_some();
     let task = state
         .engine()
-        .wait_for(task_id, SETTLE_WAIT, funded)
+        .wait_for(task_id, SETTLE_WAIT, known)
         .await?;
-    if matches!(task.ending(), Some(Ending::Unfunded)) {
-        return Ok(failure("payment_never_settled"));
+    match task.ending() {
+        Some(Ending::Unfunded | Ending::Uncollected { .. }) => {
+            return Ok(failure("payment_never_settled"));
+        }
+        // The work was not accepted, so the payer's authorization is not used.
+        Some(Ending::NotCharged { .. }) => return Ok(failure("not_charged")),
+        Some(
+            Ending::Paid { .. }
+            | Ending::Rejected { .. }
+            | Ending::SettledElsewhere { .. }
+            | Ending::Refunded { .. },
+        )
+        | None => {}
     }
     let mut response = settlement_response(&state, &task).await;
-    if !funded(&task)
+    if !task.has_payment()
         && let Some(members) = response.as_object_mut()
     {
         members.insert("success".to_owned(), Value::Bool(false));
@@ -188,13 +212,13 @@ pub(super) async fn supported(State(state): State<HttpState>) -> Response {
         .rails
         .iter()
         .map(|rail| {
-            json!({
-                "x402Version": 2,
-                "scheme": "exact",
-                "network": rail.offer.network,
-                "extra": {"paymentFlow": "upfront", "name": rail.asset.name, "version": rail.asset.version},
-            })
+            let mut extra = json!({"name": rail.asset.name, "version": rail.asset.version});
+            if let (Some(members), false) = (extra.as_object_mut(), rail.offer.direct) {
+                members.insert("paymentFlow".to_owned(), Value::from("upfront"));
+            }
+            json!({"x402Version": 2, "scheme": "exact", "network": rail.offer.network, "extra": extra})
         })
+        .chain(state.0.rails.iter().filter_map(super::version_one::kind))
         .collect();
     Json(json!({"kinds": kinds, "extensions": ["payment-identifier"], "signers": {}}))
         .into_response()

@@ -27,6 +27,8 @@ mod secrets;
 mod settle;
 mod state;
 mod tasks;
+mod verifying;
+mod version_one;
 mod views;
 
 #[cfg(test)]

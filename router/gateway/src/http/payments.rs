@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use d402_core::ports::Deposit;
+use d402_core::ports::{Deposit, DirectState};
 use d402_core::{Ending, PhaseName, Task};
 use d402_objects::{Cid, Hex32, Value};
 use serde_json::json;
@@ -63,6 +63,9 @@ async fn known(state: &HttpState, task: &Task) -> Value {
     if matches!(task.ending(), Some(Ending::Unfunded)) {
         return json!({"state": "impossible"});
     }
+    if task.is_direct() {
+        return straight(state, task).await;
+    }
     let dossier = task.dossier();
     let pending = json!({"state": "pending", "untilMs": dossier.times().fund_by_ms});
     let Some(rail) = state.engine().rail(dossier) else {
@@ -84,5 +87,30 @@ async fn known(state: &HttpState, task: &Task) -> Value {
             json!({"state": "settled"})
         }
         Ok(Deposit::Pending) | Err(_) => pending,
+    }
+}
+
+/// The same of a payment straight to the worker. One that was never submitted stays possible until it lapses:
+/// whoever has the payer's signature may submit it.
+async fn straight(state: &HttpState, task: &Task) -> Value {
+    if matches!(task.ending(), Some(Ending::Uncollected { .. })) {
+        return json!({"state": "impossible"});
+    }
+    let unknown = if task.has_payment() {
+        json!({"state": "settled"})
+    } else {
+        json!({"state": "pending"})
+    };
+    let rail = state.engine().rail(task.dossier());
+    let Some(direct) = rail.as_ref().and_then(|rail| rail.direct()) else {
+        return unknown;
+    };
+    match direct.payment(task.payment().body.as_bytes()).await {
+        Ok(DirectState::Paid { at_ms, .. }) => {
+            json!({"state": "settled", "units": task.dossier().payment().budget, "atMs": at_ms})
+        }
+        Ok(DirectState::Impossible { .. }) => json!({"state": "impossible"}),
+        Ok(DirectState::Open { until_ms }) => json!({"state": "pending", "untilMs": until_ms}),
+        Err(_) => unknown,
     }
 }

@@ -47,6 +47,8 @@ pub(super) async fn result(
             | Ending::Rejected { .. }
             | Ending::Refunded { .. }
             | Ending::SettledElsewhere { .. }
+            | Ending::NotCharged { .. }
+            | Ending::Uncollected { .. }
             | Ending::Unfunded,
             _,
         ) => Err(HttpError::NoResult {
@@ -68,8 +70,15 @@ pub(super) async fn receipt(
         Ending::Paid {
             receipt, settled, ..
         }
-        | Ending::Rejected { receipt, settled } => (receipt, settled),
-        Ending::Refunded { .. } | Ending::SettledElsewhere { .. } | Ending::Unfunded => {
+        | Ending::Rejected { receipt, settled } => (receipt, Some(settled)),
+        Ending::NotCharged {
+            receipt: Some(receipt),
+        }
+        | Ending::Uncollected { receipt, .. } => (receipt, None),
+        Ending::Refunded { .. }
+        | Ending::SettledElsewhere { .. }
+        | Ending::NotCharged { receipt: None }
+        | Ending::Unfunded => {
             return Err(HttpError::NoReceipt {
                 task_id: task.task_id(),
                 status: views::status(&task),
@@ -83,13 +92,15 @@ pub(super) async fn receipt(
         .filter(|r| named.contains(&r.cid()))
         .map(Signed::to_value)
         .collect();
-    let proof = proof(&state, &task, receipt, settled)
+    // Without a transaction there is nothing to have seen.
+    let proof = settled
+        .map(|settled| proof(&state, &task, receipt, settled))
+        .transpose()
         .map_err(|_| HttpError::Internal { what: "proof" })?;
-    let body = json!({
-        "receipt": receipt.to_value(),
-        "validationReceipts": validation,
-        "settlementProof": proof.to_value(),
-    });
+    let mut body = json!({"receipt": receipt.to_value(), "validationReceipts": validation});
+    if let (Some(members), Some(proof)) = (body.as_object_mut(), proof) {
+        members.insert("settlementProof".to_owned(), proof.to_value());
+    }
     Ok((StatusCode::OK, Json(body)).into_response())
 }
 

@@ -11,13 +11,14 @@ use axum::response::{IntoResponse, Response};
 use d402_core::admission::may_still_be_redeemed;
 use d402_core::ports::{CreateOutcome, PaymentFault, Rail, VerifiedPayment};
 use d402_core::{Ending, PhaseName, Task};
-use d402_objects::{Cid, canonical};
+use d402_objects::{Cid, Value, canonical};
 use d402_settlement::market::{Dossier, DossierParts};
 
 use super::challenge::{Redeemed, redeem};
 use super::error::HttpError;
 use super::payment::{PAYMENT_RESPONSE, PaymentPayload, failure_header, response_header};
 use super::tasks::{Asked, challenge, check_input};
+use super::verifying::{Asking, verified};
 use super::{HttpState, results, views};
 
 /// Marks the answer to a replay of the same task.
@@ -26,11 +27,11 @@ pub(super) const REPLAY: HeaderName = HeaderName::from_static("x-d402-idempotent
 pub(super) const LEGACY_REPLAY: HeaderName = HeaderName::from_static("x-dnc-idempotent-replay");
 /// How a request relates to the task it is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Standing {
+pub(super) struct Standing {
     /// The task existed before.
-    replay: bool,
+    pub(super) replay: bool,
     /// Shown a challenge of this task that only its buyer can have.
-    buyer: bool,
+    pub(super) buyer: bool,
 }
 
 pub(super) async fn paid(
@@ -73,11 +74,20 @@ pub(super) async fn paid(
             return challenge(state, asked, Some("invalid_challenge")).await;
         }
     };
-    let Some(dossier) = dossier(state, asked, &redeemed).await? else {
+    buy(state, asked, &redeemed, (&rail, &payment.payload, client_id)).await
+}
+
+/// The payment of an offer that still holds: verified, and then the task.
+pub(super) async fn buy(
+    state: &HttpState,
+    asked: &Asked<'_>,
+    redeemed: &Redeemed,
+    (rail, payload, client_id): (&Arc<dyn Rail>, &Value, Option<String>),
+) -> Result<Response, HttpError> {
+    let Some(dossier) = dossier(state, asked, redeemed).await? else {
         return challenge(state, asked, Some("offer_withdrawn")).await;
     };
-    rail.learn_set(dossier.set());
-    let verified = match rail.verify(&payment.payload, dossier.terms_bytes()).await? {
+    let verified = match verified(rail.as_ref(), payload, &Asking::of(&dossier)).await? {
         Ok(verified) => verified,
         Err(fault) => return challenge(state, asked, Some(x402_error(&fault))).await,
     };
@@ -233,7 +243,7 @@ async fn create(
 }
 
 /// Answers with a task that is there already, if the request is the one it was bought with.
-async fn existing(
+pub(super) async fn existing(
     state: &HttpState,
     asked: &Asked<'_>,
     task_id: Cid,
@@ -284,7 +294,10 @@ async fn answer(
             })
             .await?
     };
-    if matches!(task.ending(), Some(Ending::Unfunded)) {
+    if matches!(
+        task.ending(),
+        Some(Ending::Unfunded | Ending::Uncollected { .. })
+    ) {
         // The chain says for certain that this payment never takes effect (threat #71): a new one is safe.
         let mut fresh = challenge(state, asked, Some("payment_never_settled")).await?;
         if let Some(value) = failure_header(&task, "payment_never_settled") {
@@ -295,7 +308,7 @@ async fn answer(
     let reads = standing.buyer || super::access::is_open(asked.headers, &task);
     let mut response = body(state, &task, reads).await?;
     let headers = response.headers_mut();
-    if task.phase().name() != PhaseName::AwaitingDeposit
+    if task.has_payment()
         && let Some(value) = response_header(state, &task).await
     {
         headers.insert(PAYMENT_RESPONSE, value);
@@ -320,7 +333,12 @@ async fn body(state: &HttpState, task: &Task, reads: bool) -> Result<Response, H
     let Some(members) = view.as_object_mut() else {
         return Err(HttpError::Internal { what: "body" });
     };
-    if let Ending::Paid { receipt, .. } | Ending::Rejected { receipt, .. } = ending {
+    if let Ending::Paid { receipt, .. }
+    | Ending::Rejected { receipt, .. }
+    | Ending::NotCharged {
+        receipt: Some(receipt),
+    } = ending
+    {
         members.insert("receipt".to_owned(), receipt.to_value());
     }
     if let (Some(cid), true) = (task.output(), reads) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use d402_core::admission::{Policy, RailOffer};
+use d402_core::ports;
 use d402_objects::{Address, Amount, Caip2};
 use d402_settlement::market::{SIMULATED_NETWORK, simulated_asset};
 
@@ -131,7 +132,7 @@ impl HttpState {
             .ports()
             .rails
             .iter()
-            .filter_map(|rail| rail_of(rail.name(), rail.network(), &config.assets))
+            .filter_map(|rail| rail_of(rail.as_ref(), &config.assets))
             .collect();
         let cluster_id = config
             .cluster_id
@@ -162,8 +163,8 @@ impl HttpState {
 }
 
 /// A rail whose token is known; others cannot be sold on.
-fn rail_of(name: &str, network: &str, assets: &BTreeMap<Caip2, Asset>) -> Option<Rail> {
-    let network: Caip2 = network.parse().ok()?;
+fn rail_of(rail: &dyn ports::Rail, assets: &BTreeMap<Caip2, Asset>) -> Option<Rail> {
+    let network: Caip2 = rail.network().parse().ok()?;
     let asset = match assets.get(&network) {
         Some(asset) => asset.clone(),
         None if network.as_str() == SIMULATED_NETWORK => Asset {
@@ -179,7 +180,8 @@ fn rail_of(name: &str, network: &str, assets: &BTreeMap<Caip2, Asset>) -> Option
         }
     };
     let offer = RailOffer {
-        rail: name.parse().ok()?,
+        rail: rail.name().parse().ok()?,
+        direct: rail.direct().is_some(),
         network,
         asset: asset.address.clone(),
         budgets: asset.budgets.clone(),

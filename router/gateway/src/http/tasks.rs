@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use d402_core::admission::{Draw, TaskRequest, admit};
+use d402_core::admission::{Admission, Draw, TaskRequest, admit};
 use d402_objects::{Cid, Hex32, Nonce16, Value, canonical, strict};
 use d402_settlement::market::chain_of;
 use d402_settlement::timing::ChainClass;
@@ -15,7 +15,7 @@ use super::directory::View;
 use super::error::HttpError;
 use super::limits::{Body, MAX_BODY_BYTES};
 use super::secrets::access_hash;
-use super::{HttpState, payment, settle};
+use super::{HttpState, payment, settle, version_one};
 
 /// A request that was read: everything both sides of the payment need.
 pub(super) struct Asked<'a> {
@@ -54,9 +54,10 @@ pub(super) async fn create(
     let client_id = payment::client_id(&headers, paid.as_ref())?;
     match paid {
         Some(paid) => settle::paid(&state, &asked, paid, client_id).await,
-        None => match client_id {
-            Some(client_id) => settle::unpaid_again(&state, &asked, client_id).await,
-            None => challenge(&state, &asked, None).await,
+        None => match (version_one::of_headers(&headers)?, client_id) {
+            (Some(paid), client_id) => version_one::paid(&state, &asked, paid, client_id).await,
+            (None, Some(client_id)) => settle::unpaid_again(&state, &asked, client_id).await,
+            (None, None) => challenge(&state, &asked, None).await,
         },
     }
 }
@@ -98,6 +99,36 @@ pub(super) async fn challenge(
     error: Option<&'static str>,
 ) -> Result<Response, HttpError> {
     let inner = &state.0;
+    let (admission, token, now_ms) = admitted(state, asked).await?;
+    let faces: Vec<Face<'_>> = admission
+        .intent
+        .payment
+        .iter()
+        .map(|payment| face(state, payment))
+        .collect();
+    let frame = Frame {
+        resource: &inner.resource,
+        error,
+        access_token: token.as_deref(),
+        now_ms,
+    };
+    inner.metrics.challenged();
+    write(
+        &inner.secrets,
+        &admission,
+        &asked.bound(state),
+        &faces,
+        &frame,
+    )
+}
+
+/// What this request can be offered now, the access token that opens its result if the request brought no
+/// `accessHash`, and when that was. Nothing is written.
+pub(super) async fn admitted(
+    state: &HttpState,
+    asked: &Asked<'_>,
+) -> Result<(Admission, Option<String>, u64), HttpError> {
+    let inner = &state.0;
     let now_ms = state.now_ms();
     let view = inner.directory.view(now_ms).await?;
     let mut random = [0u8; 48];
@@ -129,26 +160,7 @@ pub(super) async fn challenge(
         &admission.listing.manifest.cid(),
         &asked.request.input,
     )?;
-    let faces: Vec<Face<'_>> = admission
-        .intent
-        .payment
-        .iter()
-        .map(|payment| face(state, payment))
-        .collect();
-    let frame = Frame {
-        resource: &inner.resource,
-        error,
-        access_token: token.as_deref(),
-        now_ms,
-    };
-    inner.metrics.challenged();
-    write(
-        &inner.secrets,
-        &admission,
-        &asked.bound(state),
-        &faces,
-        &frame,
-    )
+    Ok((admission, token, now_ms))
 }
 
 fn split(random: [u8; 48]) -> (Nonce16, [u8; 32]) {

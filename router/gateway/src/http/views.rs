@@ -51,6 +51,8 @@ pub(super) fn status(task: &Task) -> &'static str {
         Some(Ending::Refunded { .. }) => "refunded",
         Some(Ending::Unfunded) => "unfunded",
         Some(Ending::SettledElsewhere { .. }) => "settledElsewhere",
+        Some(Ending::NotCharged { .. }) => "notCharged",
+        Some(Ending::Uncollected { .. }) => "uncollected",
     }
 }
 
@@ -93,6 +95,7 @@ fn view(task: &Task) -> Value {
         "payouts": settled.map(|settled| payouts(dossier.codec(), settled)).unwrap_or_default(),
         "refundUnits": refund,
         "transaction": transaction,
+        "direct": dossier.direct(),
         "receiptCid": receipt_cid,
     })
 }
@@ -119,7 +122,15 @@ fn end(task: &Task) -> (Option<&Settled>, Option<String>, Option<&str>, Option<C
             Some(transaction.as_str()),
             None,
         ),
-        Some(Ending::Unfunded) | None => (None, None, None, None),
+        Some(
+            Ending::NotCharged {
+                receipt: Some(receipt),
+            }
+            | Ending::Uncollected { receipt, .. },
+        ) => (None, None, None, Some(receipt.receipt_cid())),
+        Some(Ending::Unfunded | Ending::NotCharged { receipt: None }) | None => {
+            (None, None, None, None)
+        }
     }
 }
 

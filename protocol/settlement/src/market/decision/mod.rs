@@ -31,7 +31,7 @@ use standing::Standing;
 /// What the chain says about the deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DepositFact {
-    /// The budget was there before `fundBy`.
+    /// The budget was there before `fundBy`, or the task is paid straight and needs no deposit.
     OnTime,
     /// It came later (spec §4.4b).
     Late,

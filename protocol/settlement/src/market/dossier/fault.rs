@@ -126,6 +126,9 @@ pub enum DossierError {
         /// Which.
         what: Party,
     },
+    /// Paid straight to a worker, and the creator asks for a share: that needs an escrow (design §5).
+    #[error("a direct payment cannot be shared with the creator")]
+    DirectSplit,
     /// A receipt could need more rows than the chain takes.
     #[error("up to {rows} rows, the chain takes {max}")]
     TooManyRows {
@@ -163,6 +166,8 @@ pub enum Party {
     Creator,
     /// A validator's payout.
     Validator,
+    /// The worker that is paid straight.
+    Worker,
 }
 
 impl std::fmt::Display for Party {
@@ -174,6 +179,7 @@ impl std::fmt::Display for Party {
             Self::GatewayFeePayee => "gatewayFeePayee",
             Self::Creator => "the creator's wallet",
             Self::Validator => "a validator's payout",
+            Self::Worker => "the chosen worker's account",
         })
     }
 }

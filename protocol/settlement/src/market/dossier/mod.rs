@@ -20,7 +20,7 @@ pub use times::Times;
 use std::sync::Arc;
 
 use d402_objects::{
-    Address, Caip2, Cid, Ed25519Id, Hex32, Manifest, Mode, PaymentOption, Registration, Signed,
+    Address, Caip2, Cid, DirectPayee, Ed25519Id, Hex32, Manifest, Mode, PaymentOption, Registration, Signed,
     TaskIntent, ValidatorOffer,
 };
 
@@ -151,10 +151,16 @@ impl Dossier {
         Hex32::from_bytes(self.0.quote.terms_hash.0)
     }
 
-    /// The vault's address: where the buyer pays.
+    /// Where the buyer pays: the vault's address, or the chosen worker's account.
     #[must_use]
     pub fn pay_to(&self) -> Key32 {
         self.0.quote.pay_to
+    }
+
+    /// Who is paid straight, when nothing is held by anybody until then.
+    #[must_use]
+    pub fn direct(&self) -> Option<&DirectPayee> {
+        self.0.payment.direct.as_ref()
     }
 
     /// The terms in the bytes of the network.

@@ -62,7 +62,7 @@ pub struct Quote {
     pub terms_bytes: EncodedTerms,
     /// Their hash.
     pub terms_hash: TermsHash,
-    /// Where the buyer pays: the vault's address.
+    /// Where the buyer pays: the vault's address, or on a direct rail the worker's account.
     pub pay_to: Key32,
     /// Who must sign.
     pub set: ValidatorSet,
@@ -70,6 +70,8 @@ pub struct Quote {
     pub members: Vec<SetMember>,
     /// Every deadline.
     pub times: Times,
+    /// Whether [`Quote::pay_to`] is the chosen worker's own account, and nothing is held by anybody.
+    pub is_direct: bool,
 }
 
 /// The terms alone.
@@ -145,7 +147,14 @@ impl Quote {
         {
             return Err(DossierError::ModelNotAccepted);
         }
-        let codec = chain.codec;
+        let codec = match &payment.direct {
+            Some(_) => chain.codec.bound_to(&account(
+                &chain.codec,
+                &payment.asset,
+                Party::Asset,
+            )?),
+            None => chain.codec,
+        };
         let members = members(parts, payment, &codec)?;
         let keys: Vec<Key32> = members.iter().map(|member| member.settlement_key).collect();
         let set =
@@ -168,9 +177,12 @@ impl Quote {
             .settleable(&terms, terms.issued_at)
             .map_err(DossierError::NotSettleable)?;
         let terms_hash = codec.terms_hash(&terms).map_err(DossierError::Terms)?;
-        let pay_to = codec
-            .pay_to(&terms_hash)
-            .ok_or(DossierError::NoVaultAddress)?;
+        let pay_to = match &payment.direct {
+            Some(direct) => account(&codec, &direct.pay_to, Party::Worker)?,
+            None => codec
+                .pay_to(&terms_hash)
+                .ok_or(DossierError::NoVaultAddress)?,
+        };
         let quote = Self {
             payment_index,
             codec,
@@ -181,7 +193,9 @@ impl Quote {
             set,
             members,
             times,
+            is_direct: payment.direct.is_some(),
         };
+        quote.check_direct()?;
         quote.check_payees()?;
         quote.check_row_count(intent)?;
         Ok(quote)
@@ -198,9 +212,29 @@ impl Quote {
     #[must_use]
     pub fn is_forbidden_payee(&self, account: &Key32) -> bool {
         account.is_zero()
-            || *account == self.pay_to
+            || (!self.is_direct && *account == self.pay_to)
             || *account == self.terms.mint
             || *account == self.codec.verifier()
+    }
+
+    /// What is paid straight is paid whole: the worker's transfer has one receiver. The intent's own rules keep
+    /// fees out; a commission comes from the registration.
+    fn check_direct(&self) -> Result<(), DossierError> {
+        if !self.is_direct {
+            return Ok(());
+        }
+        if !self.terms.commission_payee.is_zero() {
+            return Err(DossierError::DirectSplit);
+        }
+        let taken = self.is_forbidden_payee(&self.pay_to)
+            || self.pay_to == self.terms.refund_to
+            || self.members.iter().any(|m| m.payout == self.pay_to);
+        if taken {
+            return Err(DossierError::ForbiddenParty {
+                what: Party::Worker,
+            });
+        }
+        Ok(())
     }
 
     fn check_payees(&self) -> Result<(), DossierError> {
@@ -444,10 +478,14 @@ impl Draft<'_> {
     }
 
     fn party(&self, address: &Address, what: Party) -> Result<Key32, DossierError> {
-        self.codec
-            .account(address)
-            .ok_or(DossierError::BadAddress { what })
+        account(self.codec, address, what)
     }
+}
+
+fn account(codec: &Codec, address: &Address, what: Party) -> Result<Key32, DossierError> {
+    codec
+        .account(address)
+        .ok_or(DossierError::BadAddress { what })
 }
 
 const fn on_silence_byte(on_silence: OnSilence) -> u8 {

@@ -126,6 +126,12 @@ pub enum LeaseFault {
         /// The task's `deadlineMs`.
         deadline: UnixMs,
     },
+    /// Of a task that is paid straight, to another worker, account or price than the payment's.
+    #[error("lease {lease_index} is not what the direct payment pays for")]
+    NotThePayment {
+        /// Which lease.
+        lease_index: u8,
+    },
     /// What the set can cost, fees included, is more than the budget (threat #33).
     #[error("the set can cost {cost}, the budget is {budget}")]
     OverBudget {
@@ -162,6 +168,7 @@ impl LeaseSet {
             return Err(LeaseFault::WrongRoot);
         }
         check_parties(dossier, &leases)?;
+        check_direct(dossier, &leases)?;
         check_cost(dossier, &pairs)?;
         Ok(Self {
             attempt,
@@ -234,6 +241,23 @@ fn check_belonging(dossier: &Dossier, lease: &Lease) -> Result<(), LeaseFault> {
         });
     }
     Ok(())
+}
+
+/// One transfer pays one worker: a receipt of any other lease could not be what the buyer authorized.
+fn check_direct(dossier: &Dossier, leases: &[Signed<Lease>]) -> Result<(), LeaseFault> {
+    let Some(direct) = dossier.direct() else {
+        return Ok(());
+    };
+    let other = leases.iter().map(Signed::payload).find(|lease| {
+        lease.worker != direct.worker
+            || lease.payout.address != direct.pay_to
+            || lease.price != dossier.payment().budget
+    });
+    other.map_or(Ok(()), |lease| {
+        Err(LeaseFault::NotThePayment {
+            lease_index: lease.lease_index,
+        })
+    })
 }
 
 fn check_times(dossier: &Dossier, lease: &Lease) -> Result<(), LeaseFault> {

@@ -1,7 +1,7 @@
 //! A checked task and everything its actors may sign in it, honest or not.
 
 use d402_objects::{
-    Amount, Bid, BlobRef, Bps, Cid, ClaimCommit, Commission, CommitAck, Ed25519Id, Hex32,
+    Amount, Bid, BlobRef, Bps, Cid, ClaimCommit, Commission, CommitAck, DirectPayee, Ed25519Id, Hex32,
     IndexedSignature, Lease, LeaseAccept, NoMoreLeases, Nonce16, PaymentOption, Payout, Ready,
     Registration, ResultClaim, Signed, SigningKey, TaskIntent, UnixMs, ValidationPolicy,
     ValidationReceipt, ValidatorOffer, Verdict, evidence_root, lease_set_root,
@@ -401,6 +401,10 @@ fn intent(
             rail: rail.parse().unwrap(),
             asset: asset(&network),
             budget: spec.budget.into(),
+            direct: spec.direct.then(|| DirectPayee {
+                worker: actors.workers[0].id(),
+                pay_to: actors.workers[0].payout.clone(),
+            }),
             refund_to: wallet_on(&network, "refund", 0),
             rent_to: None,
             validator_set: Hex32::from_bytes(set_hash.0),

@@ -53,6 +53,8 @@ pub struct TaskSpec {
     pub buyer_signs: bool,
     /// Where the money lies.
     pub network: Caip2,
+    /// Whether the buyer pays the first worker straight.
+    pub direct: bool,
 }
 
 impl TaskSpec {
@@ -81,6 +83,22 @@ impl TaskSpec {
             manifest: echo_manifest(),
             buyer_signs: true,
             network: SIMULATED_NETWORK.parse().unwrap(),
+            direct: false,
+        }
+    }
+
+    /// The first worker is paid straight and whole, once m of n validators accept its work.
+    #[must_use]
+    pub fn direct(m: u8, n: u8) -> Self {
+        Self {
+            direct: true,
+            max_attempts: 1,
+            price: 100_000,
+            validator_fee: 0,
+            validator_fee_cap: 0,
+            commission_bps: 0,
+            gateway_fee_bps: 0,
+            ..Self::single(m, n)
         }
     }
 

@@ -159,6 +159,7 @@ pub(super) fn facts() -> PaymentFacts {
     PaymentFacts {
         payment_id: Hex32::from_bytes([7; 32]),
         payer: "payer".to_owned(),
+        body: "payment".into(),
     }
 }
 

@@ -45,7 +45,7 @@ fn words() -> Value {
         "Namespace": {"type": "string", "pattern": "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$", "maxLength": 64},
         "PaymentName": {"type": "string", "format": "d402-payment-name", "pattern": "^[A-Za-z0-9_-]{16,128}$"},
         "Mode": {"enum": ["single", "race", "quorum"]},
-        "Status": {"enum": ["pending", "accepted", "rejected", "refunded", "unfunded", "settledElsewhere"]},
+        "Status": {"enum": ["pending", "accepted", "rejected", "refunded", "unfunded", "settledElsewhere", "notCharged", "uncollected"]},
         "Envelope": object(&["payload", "payloadType", "signer", "signature"], &json!({
             "payload": {"type": "object"}, "payloadType": {"type": "string"},
             "signer": {"type": "string"}, "signature": {"type": "string"},
@@ -143,7 +143,7 @@ fn answers() -> Value {
         "TaskResult": object(&["taskId", "status", "resultCid", "result"], &json!({
             "taskId": reference("Cid"), "status": status, "resultCid": reference("Cid"), "result": {},
         })),
-        "Receipt": object(&["receipt", "validationReceipts", "settlementProof"], &json!({
+        "Receipt": object(&["receipt", "validationReceipts"], &json!({
             "receipt": reference("SignedReceipt"),
             "validationReceipts": {"type": "array", "items": reference("Envelope")},
             "settlementProof": reference("Envelope"),
