@@ -178,9 +178,8 @@ impl TaskIntent {
             let same = |direct: &DirectPayee| direct.worker == first.worker;
             p.direct.as_ref().is_some_and(same)
         };
-        let whole = |p: &PaymentOption| {
-            p.gateway_fee_bps == Bps::ZERO && p.validator_fee_cap.is_zero()
-        };
+        let whole =
+            |p: &PaymentOption| p.gateway_fee_bps == Bps::ZERO && p.validator_fee_cap.is_zero();
         fits(
             "direct",
             "the same worker in every payment entry",

@@ -1,8 +1,9 @@
 //! From a request to an unsigned intent with its quotes.
 
 use d402_objects::{
-    Amount, BlobRef, Cid, Document as _, Ed25519Id, Hex32, Invalid, MAX_DIRECT_DEADLINE_MS, Mode, Nonce16, NodeOffer,
-    OnSilence, PaymentOption, Signed, TaskIntent, UnixMs, ValidationPolicy, ValidatorOffer, canonical,
+    Amount, BlobRef, Cid, Document as _, Ed25519Id, Hex32, Invalid, MAX_DIRECT_DEADLINE_MS, Mode,
+    NodeOffer, Nonce16, OnSilence, PaymentOption, Signed, TaskIntent, UnixMs, ValidationPolicy,
+    ValidatorOffer, canonical,
 };
 use d402_settlement::market::{Quote, TaskParts};
 
@@ -293,11 +294,7 @@ fn intent(
         nonce: draw.nonce,
         issued_at_ms,
         deadline_ms: issued_at_ms.saturating_add_ms(window),
-        max_attempts: if mode == Mode::Single {
-            attempts
-        } else {
-            1
-        },
+        max_attempts: if mode == Mode::Single { attempts } else { 1 },
         gateway: draw.gateway,
         buyer: None,
         manifest_cid: listing.manifest.cid(),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use d402_objects::{
-    CapabilityId, Cid, DeprecationRecord, Ed25519Id, Manifest, NamespaceProof, NodeOffer, Registration,
-    Signed, ValidatorOffer,
+    CapabilityId, Cid, DeprecationRecord, Ed25519Id, Manifest, NamespaceProof, NodeOffer,
+    Registration, Signed, ValidatorOffer,
 };
 
 /// A capability as one author registered it.

@@ -8,8 +8,8 @@
 use std::fmt::{Display, Write as _};
 
 use d402_objects::{
-    BlobRef, DirectPayee, Mode, OnSilence, PaymentOption, TaskIntent, ValidationModel, ValidationPolicy, Value,
-    canonical,
+    BlobRef, DirectPayee, Mode, OnSilence, PaymentOption, TaskIntent, ValidationModel,
+    ValidationPolicy, Value, canonical,
 };
 
 /// Bytes an intent with one payment entry needs.

@@ -34,11 +34,7 @@ pub(super) async fn payment_seen(task: &Arc<Task>, rail: &dyn Rail) -> Option<Co
 }
 
 /// One transfer of the whole amount to the worker, by the receipt that released it.
-fn settled(
-    task: &Task,
-    receipt: &SignedReceipt,
-    (transaction, height): (String, u64),
-) -> Settled {
+fn settled(task: &Task, receipt: &SignedReceipt, (transaction, height): (String, u64)) -> Settled {
     let dossier = task.dossier();
     Settled {
         receipt_cid: receipt.receipt_cid(),

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use d402_core::admission::{Catalogue, Listing};
 use d402_core::ports::{Directory, DirectoryEntry, StoreError};
 use d402_objects::{
-    Cid, DeprecationRecord, Document, Manifest, NamespaceProof, NodeOffer, Payload, Registration, Signed,
-    ValidatorOffer,
+    Cid, DeprecationRecord, Document, Manifest, NamespaceProof, NodeOffer, Payload, Registration,
+    Signed, ValidatorOffer,
 };
 use jsonschema::Validator;
 

@@ -57,9 +57,7 @@ fn receipt_so_far(task: &Task) -> Option<SignedReceipt> {
                 receipt: Some(receipt),
             }
             | Ending::Uncollected { receipt, .. },
-        ) => {
-            Some((**receipt).clone())
-        }
+        ) => Some((**receipt).clone()),
         Phase::AwaitingDeposit
         | Phase::Bidding { .. }
         | Phase::Working

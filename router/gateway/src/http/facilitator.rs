@@ -178,10 +178,7 @@ pub(super) async fn settle(
         return Ok(failure("task_required"));
     };
     let known = |task: &d402_core::Task| task.has_payment() || task.ending().is_some();
-    let task = state
-        .engine()
-        .wait_for(task_id, SETTLE_WAIT, known)
-        .await?;
+    let task = state.engine().wait_for(task_id, SETTLE_WAIT, known).await?;
     match task.ending() {
         Some(Ending::Unfunded | Ending::Uncollected { .. }) => {
             return Ok(failure("payment_never_settled"));

@@ -180,6 +180,7 @@ fn rail_of(rail: &dyn ports::Rail, assets: &BTreeMap<Caip2, Asset>) -> Option<Ra
         }
     };
     let offer = RailOffer {
+        rent_to: None,
         rail: rail.name().parse().ok()?,
         direct: rail.direct().is_some(),
         network,

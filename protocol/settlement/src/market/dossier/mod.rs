@@ -20,8 +20,8 @@ pub use times::Times;
 use std::sync::Arc;
 
 use d402_objects::{
-    Address, Caip2, Cid, DirectPayee, Ed25519Id, Hex32, Manifest, Mode, PaymentOption, Registration, Signed,
-    TaskIntent, ValidatorOffer,
+    Address, Caip2, Cid, DirectPayee, Ed25519Id, Hex32, Manifest, Mode, PaymentOption,
+    Registration, Signed, TaskIntent, ValidatorOffer,
 };
 
 use crate::derive::ValidatorTerms;

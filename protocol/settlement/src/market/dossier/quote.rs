@@ -148,11 +148,9 @@ impl Quote {
             return Err(DossierError::ModelNotAccepted);
         }
         let codec = match &payment.direct {
-            Some(_) => chain.codec.bound_to(&account(
-                &chain.codec,
-                &payment.asset,
-                Party::Asset,
-            )?),
+            Some(_) => chain
+                .codec
+                .bound_to(&account(&chain.codec, &payment.asset, Party::Asset)?),
             None => chain.codec,
         };
         let members = members(parts, payment, &codec)?;

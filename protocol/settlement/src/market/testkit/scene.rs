@@ -1,9 +1,9 @@
 //! A checked task and everything its actors may sign in it, honest or not.
 
 use d402_objects::{
-    Amount, Bid, BlobRef, Bps, Cid, ClaimCommit, Commission, CommitAck, DirectPayee, Ed25519Id, Hex32,
-    IndexedSignature, Lease, LeaseAccept, NoMoreLeases, Nonce16, PaymentOption, Payout, Ready,
-    Registration, ResultClaim, Signed, SigningKey, TaskIntent, UnixMs, ValidationPolicy,
+    Amount, Bid, BlobRef, Bps, Cid, ClaimCommit, Commission, CommitAck, DirectPayee, Ed25519Id,
+    Hex32, IndexedSignature, Lease, LeaseAccept, NoMoreLeases, Nonce16, PaymentOption, Payout,
+    Ready, Registration, ResultClaim, Signed, SigningKey, TaskIntent, UnixMs, ValidationPolicy,
     ValidationReceipt, ValidatorOffer, Verdict, evidence_root, lease_set_root,
 };
 

@@ -107,6 +107,7 @@ fn requests() -> Value {
                 "onSilence": {"enum": ["refund", "majority"]},
                 "accessHash": reference("Hex32"),
                 "publish": {"type": "boolean"},
+                "openVault": {"type": "boolean"},
                 "sync": {"type": "boolean"},
             },
         },
