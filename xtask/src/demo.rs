@@ -6,24 +6,35 @@ use std::{ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process, 
 use serde_json::Value;
 
 use crate::{
-    cache::Cache, failure::Failure, metadata::cargo, tools::Foundry, workspace::Workspace,
+    cache::Cache,
+    failure::Failure,
+    metadata::cargo,
+    tools::{Foundry, Solana},
+    workspace::Workspace,
 };
 
 const PACKAGES: [&str; 2] = ["d402-node", "d402-validator-bridge"];
 const PROGRAM: &str = "d402";
 /// In the names of the rails that need a local chain of Base.
 const BASE: &str = "base-";
+/// In the names of the rails that need a local Solana.
+const SOLANA: &str = "solana-";
 const BUILD: Duration = Duration::from_secs(60 * 60);
 
 pub(crate) fn run(workspace: &Workspace, flags: &[OsString]) -> Result<process::ExitCode, Failure> {
     let program = build(workspace)?;
     let mut demo = process::Command::new(&program);
     demo.arg("demo").args(flags);
-    if flags
-        .iter()
-        .any(|flag| flag.to_string_lossy().contains(BASE))
-    {
+    let named = |rails: &str| {
+        flags
+            .iter()
+            .any(|flag| flag.to_string_lossy().contains(rails))
+    };
+    if named(BASE) {
         demo.envs(Foundry::install(workspace, &Cache::open(workspace)?)?.chain()?);
+    }
+    if named(SOLANA) {
+        demo.envs(Solana::install(workspace, &Cache::open(workspace)?)?.chain());
     }
     let source = demo.exec();
     Err(Failure::Start {

@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     postgres,
     steps::Context,
-    tools::{self, Foundry, Packages, Requirement, Runtime, Sbf},
+    tools::{self, Foundry, Packages, Requirement, Runtime, Sbf, Solana},
     workspace::Workspace,
 };
 
@@ -61,6 +61,11 @@ pub(crate) fn run(workspace: Workspace) -> Result<(), Failure> {
         "SBF toolchain",
         "cargo build-sbf, or tools/sbf",
         &Sbf::ensure(workspace, cache)?.shown(),
+    );
+    row(
+        "Solana node",
+        "tools/solnode/Cargo.lock",
+        &Solana::install(workspace, cache)?.node.to_string_lossy(),
     );
     println!("cache: {}", cache.folder().display());
     Ok(())

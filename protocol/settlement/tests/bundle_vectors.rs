@@ -1,4 +1,4 @@
-//! Reads the bundles back, of the simulated rail and of Base: every one, honest or damaged, gets the verdict
+//! Reads the bundles back, of the simulated rail, of Base and of Solana: every one, honest or damaged, gets the verdict
 //! its file says.
 #![allow(
     missing_docs,
@@ -13,7 +13,7 @@
 use std::fmt::Debug;
 
 use d402_objects::{Value, canonical};
-use d402_settlement::market::{BrokenLink, Bundle, LEDGER, Proof};
+use d402_settlement::market::{BrokenLink, Bundle, LEDGER, Proof, SOLANA, SOLANA_DEVNET};
 use serde_json::json;
 
 fn load(file: &str) -> Value {
@@ -148,4 +148,16 @@ fn every_bundle_of_base_gets_the_verdict_of_the_vectors() {
     assert_eq!(file["ledger"], LEDGER.to_string());
     let [accepted, refused] = judge(&file);
     assert!(accepted >= 11 && refused >= 120, "{accepted}, {refused}");
+}
+
+#[test]
+fn every_bundle_of_solana_gets_the_verdict_of_the_vectors() {
+    let file = load("bundles-solana.json");
+    let listed = file["domains"].as_array().expect("domains");
+    for (domain, listed) in [SOLANA, SOLANA_DEVNET].iter().zip(listed) {
+        assert_eq!(listed["genesis"], hex::encode(domain.genesis));
+        assert_eq!(listed["program"], hex::encode(domain.program.0));
+    }
+    let [accepted, refused] = judge(&file);
+    assert!(accepted >= 9 && refused >= 25, "{accepted}, {refused}");
 }

@@ -249,14 +249,16 @@ impl Chain {
         Ok(answers.iter().any(|answer| answer.value))
     }
 
-    /// Height of the highest block, at the provider that is behind.
+    /// Height of the highest block of this level: at the provider that is behind, and at the one ahead.
     ///
     /// # Errors
     /// [`RpcError`].
-    pub async fn block_height(&self, level: Level) -> Result<u64, RpcError> {
+    pub async fn block_heights(&self, level: Level) -> Result<(u64, u64), RpcError> {
         let params = json!([config(level, None, &[])]);
         let heights: Vec<u64> = self.everybody("getBlockHeight", &params).await?;
-        heights.into_iter().min().ok_or(RpcError::Address)
+        let lowest = heights.iter().min().ok_or(RpcError::Address)?;
+        let highest = heights.iter().max().ok_or(RpcError::Address)?;
+        Ok((*lowest, *highest))
     }
 
     /// Lamports of an account at the first provider: for warnings and budgets, not for facts.

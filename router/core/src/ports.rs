@@ -492,8 +492,8 @@ pub enum NotOpened {
 #[async_trait]
 pub trait VaultOpener: Send + Sync {
     /// Who lends the rent, gets it back, and pays the fee of the payment: `rentTo` of the terms and `feePayer` of
-    /// the 402.
-    fn lender(&self) -> Address;
+    /// the 402. Nothing is opened without one.
+    fn lender(&self) -> Option<Address>;
     /// Opens the vault of these terms and answers once the cluster has voted for it, so that a payment finds it.
     async fn open(
         &self,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`simulated`] | a chain of one process (`d402 node --role simchain`) and the rail that talks to it |
 //! | [`evm`] | Base: payments by EIP-3009, escrows of the ledger contract, transactions of this gateway |
-//! | [`svm`] | Solana: x402 payments and who may be trusted with a fee payer's signature |
+//! | [`svm`] | Solana: task vaults, transactions of this gateway |
 //! | [`conformance`] | what every rail must do, as one function that each rail's tests run |
 #![warn(missing_docs)]
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 
-import { LEDGER } from "../src/bundle/codec.ts";
+import { LEDGER, SOLANA, SOLANA_DEVNET } from "../src/bundle/codec.ts";
 import { verify } from "../src/bundle/verify.ts";
 import { canonical } from "../src/objects/canonical.ts";
 import { parseStrict } from "../src/objects/json.ts";
@@ -33,12 +33,14 @@ interface Case {
 
 interface Bundles {
   readonly ledger?: string;
+  readonly domains?: readonly unknown[];
   readonly bases: Readonly<Record<string, string>>;
   readonly cases: readonly Case[];
 }
 
 const SIMULATED = readVectors<Bundles>("bundles.json", "cases");
 const BASE = readVectors<Bundles>("bundles-base.json", "cases");
+const SOLANA_BUNDLES = readVectors<Bundles>("bundles-solana.json", "cases");
 
 /** Puts a value at a path, or takes away what is there. */
 function edit(target: unknown, { path, ...rest }: Edit): void {
@@ -117,6 +119,12 @@ test("every bundle of Base gets the verdict of the vectors", () => {
   assert.equal(LEDGER, BASE.ledger, "the ledger of src/bundle/codec.ts is the one of the vectors");
   const { ok, broken } = judge(BASE);
   assert.ok(ok >= 11 && broken >= 120, `${ok} ${broken}`);
+});
+
+test("every bundle of Solana gets the verdict of the vectors", () => {
+  assert.deepEqual([SOLANA, SOLANA_DEVNET], SOLANA_BUNDLES.domains, "genesis hashes and programs are those of the vectors");
+  const { ok, broken } = judge(SOLANA_BUNDLES);
+  assert.ok(ok >= 9 && broken >= 30, `${ok} ${broken}`);
 });
 
 test("the command line says what the verifier says", () => {

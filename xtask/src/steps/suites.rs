@@ -65,6 +65,10 @@ fn nextest(context: &Context, filter: &str) -> Result<(), Failure> {
     for (variable, value) in foundry.chain()? {
         call = call.env(variable, value);
     }
+    let solana = tools::Solana::install(&context.workspace, &context.cache)?;
+    for (variable, value) in solana.chain() {
+        call = call.env(variable, value);
+    }
     if context.workspace.ci() {
         call = call.env("CARGO_INCREMENTAL", "0");
     }

@@ -26,7 +26,7 @@ use crate::{failure::Failure, metadata::Metadata, process::Call, workspace::Work
 
 const LIST: Duration = Duration::from_secs(60);
 /// Workspaces inside this one, with lockfiles of their own.
-const NESTED: &[&str] = &["programs", "tools/sbf/sbf-link"];
+const NESTED: &[&str] = &["programs", "tools/sbf/sbf-link", "tools/solnode"];
 const LARGEST_BYTES: usize = 1024 * 1024;
 
 /// One broken rule, shown the way compilers show theirs.

@@ -3,15 +3,18 @@
 
 mod contracts;
 pub(crate) mod debian;
+mod digest;
 mod node;
 mod python;
 mod sbf;
+mod solana;
 mod version;
 
 pub(crate) use contracts::Foundry;
 pub(crate) use node::{Packages, Runtime};
 pub(crate) use python::{api_tester, cargo_tool, contract_analysers};
-pub(crate) use sbf::Sbf;
+pub(crate) use sbf::{Cluster, Sbf};
+pub(crate) use solana::Solana;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -36,7 +36,8 @@ pub use evidence::{
 };
 pub use network::{
     BASE_NETWORK, BASE_SEPOLIA_NETWORK, Chain, LARGE_BUDGET_UNITS, LEDGER, SIMULATED_ASSET_NAME,
-    SIMULATED_NETWORK, chain_of, simulated_asset,
+    SIMULATED_NETWORK, SOLANA, SOLANA_DEVNET, SOLANA_DEVNET_NETWORK, SOLANA_NETWORK, chain_of,
+    simulated_asset,
 };
 pub use release::{
     CheckedReceipt, ReceiptFault, ReleaseRefusal, check_receipt, check_signatures,

@@ -26,7 +26,7 @@ pub(super) async fn admitted_with_vaults(
     let mut offers = state.0.rail_offers.clone();
     for offer in &mut offers {
         let rail = rail_of(state, &offer.rail, &offer.network);
-        offer.rent_to = rail.and_then(|rail| rail.opener().map(|opener| opener.lender()));
+        offer.rent_to = rail.and_then(|rail| rail.opener()?.lender());
     }
     let first = admitted(state, asked, &offers).await?;
     let refused = open_all(state, asked.from, &first.admission, first.now_ms).await;
@@ -89,7 +89,11 @@ async fn open_all(
     refused
 }
 
-fn rail_of<'a>(state: &'a HttpState, name: &Label, network: &Caip2) -> Option<&'a Arc<dyn Rail>> {
+pub(super) fn rail_of<'a>(
+    state: &'a HttpState,
+    name: &Label,
+    network: &Caip2,
+) -> Option<&'a Arc<dyn Rail>> {
     let mut rails = state.engine().ports().rails.iter();
     rails.find(|rail| rail.name() == name.as_str() && rail.network() == network.as_str())
 }

@@ -1,9 +1,37 @@
-//! Solana.
+//! Solana: payments into task vaults, and the one sender of this gateway's key.
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`key`] | an Ed25519 key of this machine |
+//! | [`open`] | the buyer's own `open` with the deposit in it, as x402 carries it |
 //! | [`exact`] | the checks of x402's scheme `exact`, before this gateway's key signs as fee payer |
-//! | [`opening`] | vaults the gateway opens for requests nobody paid for yet |
+//! | `cosign` | payments by `exact`: verified, signed as fee payer, written down, broadcast |
+//! | [`opening`] | vaults that are opened for requests nobody paid for yet |
+//! | [`body`] | the bytes of a money effect |
+//! | [`book`] | which intent is which signed transaction, durable |
+//! | [`sender`] | intents become transactions, each at most once |
+//! | [`outcome`] | what a refusal of the program means for money |
+//! | `money` | submitting the effects of the vault rail |
+//! | [`finalizer`] | what finished tasks left on the chain goes back to who paid it |
+//! | [`vault`] | [`d402_core::ports::Rail`] with payTo = the task's vault |
 
+pub mod body;
+pub mod book;
+mod cosign;
 pub mod exact;
+pub mod finalizer;
+pub mod key;
+mod money;
+pub mod open;
 pub mod opening;
+pub mod outcome;
+pub mod sender;
+#[cfg(test)]
+mod tests {}
+pub mod vault;
+
+pub use finalizer::{Finalizer, Tidied};
+pub use key::{KeyFault, SolanaKey};
+pub use open::OpenPayment;
+pub use sender::{Caps, SendError, Sender};
+pub use vault::{VaultRail, VaultRailOptions};

@@ -12,6 +12,7 @@ import type { BaseDomain } from "../base/words.ts";
 import type { JsonObject } from "../objects/json.ts";
 import { vaultAddress } from "../settlement/address.ts";
 import { type IndexedSignature, checkApprovals } from "../settlement/approvals.ts";
+import { fromBase58, toBase58 } from "../settlement/base58.ts";
 import { Fault } from "../settlement/fault.ts";
 import { type Domain, SIMULATED, ZERO_32 } from "../settlement/layout.ts";
 import { type Settlement, settlementDigest } from "../settlement/receipt.ts";
@@ -47,11 +48,25 @@ export interface Codec {
 /** The ledger contract, at the same address on every EVM chain. The vectors name it too. */
 export const LEDGER = "0xaf6b7b2014310ab3572e8cf9a9464f1d0d7846a6";
 
+/** The genesis hash of a Solana cluster and the program there. The vectors name them too. */
+export const SOLANA: Domain = {
+  genesis: "45296998a6f8e2a784db5d9f95e18fc23f70441a1039446801089879b08c7ef0",
+  program: "f462456d4606de092ed4b5143932063ffcfc226eaecf95f7893eab8f2c62eeba",
+};
+export const SOLANA_DEVNET: Domain = {
+  genesis: "ce59db5080fc2c6d3bcf7ca90712d3c2e5e6c28f27f0dfbb9953bdb0894c03ab",
+  program: "9dee7623d0ccfaf31ef0907093a55620b0e8ef1ebb6499cc3e1e1e62967a674c",
+};
+
 /** The codec of a network by its CAIP-2 name; undefined for a network nobody can settle on. */
 export function codecOf(network: string): Codec | undefined {
   switch (network) {
     case "d402:simulated":
-      return solana(SIMULATED);
+      return solana(SIMULATED, HEX);
+    case "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp":
+      return solana(SOLANA, BASE58);
+    case "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1":
+      return solana(SOLANA_DEVNET, BASE58);
     case "eip155:8453":
       return evm({ chainId: "8453", ledger: LEDGER });
     case "eip155:84532":
@@ -61,13 +76,21 @@ export function codecOf(network: string): Codec | undefined {
   }
 }
 
-const solana = (domain: Domain): Codec => ({
+type Spelling = Pick<Codec, "account" | "addressOf">;
+
+const HEX: Spelling = {
+  account: (address) => (/^[0-9a-f]{64}$/.test(address) ? address : undefined),
+  addressOf: (account) => account,
+};
+
+const BASE58: Spelling = { account: fromBase58, addressOf: toBase58 };
+
+const solana = (domain: Domain, spelling: Spelling): Codec => ({
+  ...spelling,
   verifier: domain.program,
   signatureLength: 64,
   hasRent: true,
   grace: { small: 900n, large: 7_200n },
-  account: (address) => (/^[0-9a-f]{64}$/.test(address) ? address : undefined),
-  addressOf: (account) => account,
   settlementKey: (offer) => keyOf(text(object(offer, "settlementKey"), "ed25519")),
   setHash,
   termsHash: (terms) => termsHash(terms, domain),

@@ -4,7 +4,9 @@
 //! result is written canonically; `append`, `cut` and `flip` then change bytes.
 
 mod base;
+mod on_chain;
 mod resigned;
+mod solana;
 
 use d402_objects::{Ed25519Id, Mode, Value, Verdict, canonical};
 use d402_settlement::market::testkit::{Scene, TaskSpec, TaskStory, funded_at, key};
@@ -149,10 +151,11 @@ const LISTS: [&str; 6] = [
     "validationReceipts",
 ];
 
-pub fn files() -> [(&'static str, Value); 2] {
+pub fn files() -> [(&'static str, Value); 3] {
     [
         ("bundles.json", simulated()),
         ("bundles-base.json", base::vectors()),
+        ("bundles-solana.json", solana::vectors()),
     ]
 }
 

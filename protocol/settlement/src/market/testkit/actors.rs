@@ -8,8 +8,8 @@ use d402_objects::{
 use ed25519_dalek::Signer as _;
 
 use super::TaskSpec;
-use crate::Codec;
 use crate::market::{SIMULATED_NETWORK, chain_of, simulated_asset};
+use crate::{Codec, Domain};
 
 /// The key of actor `index` in a role.
 #[must_use]
@@ -30,7 +30,7 @@ pub fn wallet(role: &str, index: usize) -> Address {
 #[must_use]
 pub fn wallet_on(network: &Caip2, role: &str, index: usize) -> Address {
     match chain_of(network).unwrap().codec {
-        Codec::Solana(_) => wallet(role, index),
+        Codec::Solana(_) => respelled(network, &wallet(role, index)),
         Codec::Evm(_) => evm_account(&format!("d402/testkit/wallet/{role}/{index}")),
     }
 }
@@ -187,9 +187,22 @@ impl Actors {
 /// The dollar of a network.
 pub(super) fn asset(network: &Caip2) -> Address {
     match chain_of(network).unwrap().codec {
-        Codec::Solana(_) => Address::new(simulated_asset().to_string()).unwrap(),
+        Codec::Solana(_) => {
+            let asset = Address::new(simulated_asset().to_string()).unwrap();
+            respelled(network, &asset)
+        }
         Codec::Evm(_) => evm_account("d402/testkit/usd"),
     }
+}
+
+/// An account of the simulated network as this one spells it.
+fn respelled(network: &Caip2, address: &Address) -> Address {
+    let account = Codec::Solana(Domain::SIMULATED).account(address).unwrap();
+    chain_of(network)
+        .unwrap()
+        .codec
+        .address_of(&account)
+        .unwrap()
 }
 
 /// r ‖ s ‖ v over a digest, as a wallet signs it.

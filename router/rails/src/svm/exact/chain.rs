@@ -92,8 +92,11 @@ pub async fn verify(
     })
 }
 
-/// Those that are there; one that is not is missed where it is needed.
-async fn resolve(reader: &dyn ExactReader, named: &[Address]) -> Result<Tables, RpcError> {
+/// The tables that are there; one that is not is missed where it is needed.
+///
+/// # Errors
+/// [`RpcError`].
+pub async fn resolve(reader: &dyn ExactReader, named: &[Address]) -> Result<Tables, RpcError> {
     let mut tables = Tables::new();
     for address in named {
         if let Some(table) = reader.lookup_table(*address).await? {

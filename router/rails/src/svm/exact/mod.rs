@@ -25,7 +25,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{ExactReader, verify};
+pub use chain::{ExactReader, resolve, verify};
 pub use fault::ExactFault;
 pub use inspect::{ExactPayment, inspect};
 pub use received::Received;

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use d402_objects::Hex32;
-use d402_svm::VersionedTransaction;
 use d402_svm::transaction::{LIMIT, decode};
+use d402_svm::{Address, Signature, VersionedMessage, VersionedTransaction};
 use sha2::{Digest as _, Sha256};
 
 use super::ExactFault;
@@ -52,6 +52,25 @@ impl Received {
     #[must_use]
     pub fn message_hash(&self) -> Hex32 {
         Hex32::from_bytes(Sha256::digest(&self.message).into())
+    }
+
+    /// The first signer.
+    #[must_use]
+    pub fn fee_payer(&self) -> Option<Address> {
+        let keys = self.transaction.message.static_account_keys();
+        keys.first().copied()
+    }
+
+    /// The second signature.
+    #[must_use]
+    pub fn signature_of_payer(&self) -> Option<Signature> {
+        self.transaction.signatures.get(1).copied()
+    }
+
+    /// The message as it was decoded.
+    #[must_use]
+    pub const fn versioned(&self) -> &VersionedMessage {
+        &self.transaction.message
     }
 
     /// What the signatures are over.

@@ -44,7 +44,8 @@ pub struct OpeningCaps {
     pub unpaid: u32,
     /// Smallest budget, base units: below it, opening and settling cost more than a tenth of it (threat #68).
     pub least_budget: u64,
-    /// Fees of openings and closings in 24 hours, lamports.
+    /// Fees of openings and closings for nothing in 24 hours, lamports. The rent is lent and comes back; what
+    /// buyers paid into is no loss.
     pub lamports_per_day: u64,
     /// Fees of one opening and its closing, lamports.
     pub lamports_each: u64,
@@ -62,7 +63,7 @@ impl OpeningCaps {
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenAsk {
+pub struct Requester {
     /// Where the money goes back to.
     pub refund_to: Hex32,
     /// The network the request came from, /24 or /48.
@@ -142,7 +143,7 @@ impl OpeningBook {
     /// [`OpeningError`].
     pub async fn take(
         &mut self,
-        ask: &OpenAsk,
+        ask: &Requester,
         terms: &[u8],
     ) -> Result<Result<(), Refusal>, OpeningError> {
         let each = self.caps.lamports_each;
@@ -151,7 +152,7 @@ impl OpeningBook {
             "SELECT COUNT(*) FILTER (WHERE state = 0) AS unpaid, \
              COUNT(*) FILTER (WHERE state = 0 AND refund_to = ?1) AS mine, \
              COUNT(*) FILTER (WHERE state = 0 AND subnet = ?2) AS near, \
-             COALESCE(SUM(lamports) FILTER (WHERE opened_ms > ?3), 0) AS spent FROM vaults",
+             COALESCE(SUM(lamports) FILTER (WHERE opened_ms > ?3 AND state != 1), 0) AS spent FROM vaults",
         )
         .bind(ask.refund_to.as_bytes().to_vec())
         .bind(&ask.subnet)
@@ -254,8 +255,8 @@ mod tests {
 
     const NOW: u64 = 1_800_000_000_000;
 
-    fn ask(refund_to: u8, subnet: u8, now_ms: u64) -> OpenAsk {
-        OpenAsk {
+    fn ask(refund_to: u8, subnet: u8, now_ms: u64) -> Requester {
+        Requester {
             refund_to: Hex32::from_bytes([refund_to; 32]),
             subnet: format!("10.0.{subnet}.0/24"),
             now_ms,

@@ -8,7 +8,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`book`] | which vaults were opened for whom, durable, with the caps |
+//! | `open` | [`d402_core::ports::VaultOpener`] of the vault rail |
 
 pub mod book;
+mod open;
 
-pub use book::{OpenAsk, OpeningBook, OpeningCaps, Refusal};
+pub use book::{OpeningBook, OpeningCaps, OpeningError, Refusal, Requester};

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::super::Tale;
 use super::super::resigned::force_signature;
-use super::{OnBase, account, address, upper};
+use super::{OnChain, account, address, upper};
 
-pub(super) fn networks(base: &mut OnBase<'_>) {
+pub(super) fn networks(base: &mut OnChain<'_>) {
     for unknown in ["eip155:1", "eip155:08453", "eip155:845", "base:8453"] {
         let name = format!("paid on {unknown}");
         base.drafted(&name, "Dossier.UnknownNetwork", |d| {
@@ -29,7 +29,7 @@ pub(super) fn networks(base: &mut OnBase<'_>) {
 }
 
 /// One account, one spelling: lower-case hex with its prefix.
-pub(super) fn spellings(base: &mut OnBase<'_>) {
+pub(super) fn spellings(base: &mut OnChain<'_>) {
     let bad = "Dossier.BadAddress";
     let good = base.scene.dossier.payment().refund_to.clone();
     let hex = good.as_str().trim_start_matches("0x").to_owned();
@@ -82,7 +82,7 @@ pub(super) fn spellings(base: &mut OnBase<'_>) {
 }
 
 /// The zero account, the asset and the ledger are nobody's (threat #58).
-pub(super) fn payees(base: &mut OnBase<'_>) {
+pub(super) fn payees(base: &mut OnChain<'_>) {
     let asset = base.scene.dossier.asset().clone();
     let never = "Dossier.NotSettleable";
     let forbidden = "Dossier.ForbiddenParty";
@@ -141,7 +141,7 @@ pub(super) fn payees(base: &mut OnBase<'_>) {
 }
 
 /// Two broken rules: the first is named.
-pub(super) fn order(base: &mut OnBase<'_>) {
+pub(super) fn order(base: &mut OnChain<'_>) {
     let wide = Amount::new(1 << 64).expect("96 bits");
     let good = base.scene.dossier.payment().refund_to.clone();
     base.drafted("a budget above 64 bits", "Dossier.AmountTooLarge", |d| {
@@ -190,7 +190,7 @@ pub(super) fn order(base: &mut OnBase<'_>) {
 }
 
 /// Who may sign on an EVM chain.
-pub(super) fn offers(base: &mut OnBase<'_>) {
+pub(super) fn offers(base: &mut OnChain<'_>) {
     let validator = base.scene.actors.validators[0].clone();
     base.drafted("an offer without an EVM key", "Dossier.Offer", |d| {
         let (id, offer) = (validator.id(), &mut d.offers[0]);
@@ -240,7 +240,7 @@ pub(super) fn offers(base: &mut OnBase<'_>) {
 /// Validators who are one behind the scenes.
 pub(super) fn twins(tale: &mut Tale) {
     let story = tale.story(d402_objects::Mode::Race);
-    let mut base = OnBase {
+    let mut base = OnChain {
         tale,
         name: "Race, 3 of 4",
         bundle: serde_json::from_slice(story.bundle().as_bytes()).expect("JSON"),

@@ -7,11 +7,11 @@ use d402_settlement::market::{BASE_NETWORK, LEDGER};
 use serde_json::json;
 
 use super::super::resigned::signed;
-use super::{OnBase, account, address, upper};
+use super::{OnChain, account, address, upper};
 use crate::base_scene::{high_s, sign};
 
 /// Signatures that are not the one spelling of the signer's over this digest.
-pub(super) fn signatures(base: &mut OnBase<'_>, story: &TaskStory) {
+pub(super) fn signatures(base: &mut OnChain<'_>, story: &TaskStory) {
     let validator = &base.scene.actors.validators[0].clone();
     let digest = base.digest(&story.decided.settlement);
     let good = sign(&validator.evm, &digest);
@@ -71,7 +71,7 @@ pub(super) fn signatures(base: &mut OnBase<'_>, story: &TaskStory) {
 }
 
 /// Rows and the verifier as the receipt spells them.
-pub(super) fn rows(base: &mut OnBase<'_>) {
+pub(super) fn rows(base: &mut OnChain<'_>) {
     let dossier = base.scene.dossier.clone();
     let escrow = dossier.quote().pay_to_address().expect("an escrow");
     let forbidden = [
@@ -110,7 +110,7 @@ pub(super) fn rows(base: &mut OnBase<'_>) {
 }
 
 /// Leases whose other fields are right, so that only the rule under test refuses them.
-pub(super) fn leases(base: &mut OnBase<'_>, story: &TaskStory) {
+pub(super) fn leases(base: &mut OnChain<'_>, story: &TaskStory) {
     let gateway = base.scene.actors.gateway.clone();
     let lease = story.leases[0].payload().clone();
     let dossier = base.scene.dossier.clone();
