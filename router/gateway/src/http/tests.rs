@@ -9,6 +9,7 @@
 mod fakes;
 mod limits;
 mod offering;
+mod opening;
 mod paying;
 mod reading;
 mod showing;
