@@ -78,7 +78,8 @@ impl VaultRail {
         resolve(self.chain.as_ref(), &named).await.map_err(unknown)
     }
 
-    async fn cosigned(&self, message: Hex32) -> Result<Option<Entry>, RailError> {
+    /// What was signed for a payment, if anything was.
+    pub(super) async fn cosigned(&self, message: Hex32) -> Result<Option<Entry>, RailError> {
         let found = self.sender.book().await.find(intent(message)).await;
         found.map_err(|error| not_sent(&error.into()))
     }
@@ -91,13 +92,13 @@ impl VaultRail {
             Some(entry) => entry,
             None => self.cosign(place, &received).await?,
         };
-        self.opened_is_paid(place).await?;
+        self.seen(entry.message, Some(entry.signature)).await?;
         // Before the status: what is in no final block by then, and is asked for afterwards, can be in none.
         let last = self.chain.options().finality.last();
         let (height, _) = self.chain.block_heights(last).await.map_err(unknown)?;
         let status = self.chain.status(&entry.signature).await.map_err(unknown)?;
         match status.filter(Status::is_confirmed) {
-            Some(status) if status.succeeded() => return Ok(()),
+            Some(status) if status.succeeded() => return self.opened_is_paid(place).await,
             Some(_) => return Err(refused(outcome::FAILED)),
             None if height > entry.last_valid => return Err(refused(outcome::EXPIRED)),
             None => {}
@@ -105,7 +106,8 @@ impl VaultRail {
         let sent = self.sender.broadcast(&entry.raw).await;
         sent.map_err(|error| not_sent(&error))?;
         match self.sender.wait(&entry.signature).await {
-            Ok(_) => Ok(()),
+            // Not before: whoever takes his money away in between still holds his place under the caps.
+            Ok(_) => self.opened_is_paid(place).await,
             Err(SendError::Failed(fault)) => {
                 tracing::info!(?fault, "payment failed on chain");
                 Err(refused(outcome::FAILED))

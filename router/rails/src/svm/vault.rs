@@ -162,7 +162,11 @@ impl VaultRail {
 
     /// From which height on a payment seen by now is void: its blockhash is no younger than the highest block.
     /// Without an earlier look this is the latest it can be, also after a restart that forgot everything.
-    async fn seen(&self, id: Hex32, signature: Option<Signature>) -> Result<Seen, RailError> {
+    pub(super) async fn seen(
+        &self,
+        id: Hex32,
+        signature: Option<Signature>,
+    ) -> Result<Seen, RailError> {
         let known = self.payments.recall(id);
         let seen = match known {
             Some(seen) => Seen {
@@ -421,7 +425,11 @@ impl Rail for VaultRail {
 
     async fn transaction(&self, payment_id: Hex32) -> Result<Option<String>, RailError> {
         let seen = self.payments.recall(payment_id);
-        let Some(signature) = seen.and_then(|seen| seen.signature) else {
+        let signature = match seen.and_then(|seen| seen.signature) {
+            None => self.cosigned(payment_id).await?.map(|e| e.signature),
+            known => known,
+        };
+        let Some(signature) = signature else {
             return Ok(None);
         };
         let status = self.chain.status(&signature).await.map_err(unknown)?;
