@@ -14,3 +14,4 @@ mod base;
 mod deposits;
 mod paying;
 mod sigkill;
+mod solana;

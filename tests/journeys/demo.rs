@@ -41,13 +41,10 @@ fn keys(value: &Value) -> BTreeSet<&str> {
         .collect()
 }
 
-async fn demo(state: &Path) -> Value {
+async fn demo(state: &Path, rail: &str) -> Value {
     let started = now_ms();
-    let output = run(
-        &["--json", "demo", "--state", state.to_str().unwrap()],
-        DEMO,
-    )
-    .await;
+    let state = state.to_str().unwrap();
+    let output = run(&["--json", "demo", "--rail", rail, "--state", state], DEMO).await;
     eprintln!("the demo took {} ms", now_ms() - started);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}\n{errors}", output.status);
@@ -125,10 +122,19 @@ fn with_flipped_byte(bundle: &Path, place: usize) -> PathBuf {
 
 #[tokio::test]
 async fn the_demo_pays_the_honest_refunds_the_rest_and_leaves_bundles_that_verify() {
+    holds("simulated").await;
+}
+
+#[tokio::test]
+async fn the_demo_on_solana_is_the_same_demo() {
+    holds("solana-vault").await;
+}
+
+async fn holds(rail: &str) {
     let state = tempfile::tempdir().unwrap();
-    let document = demo(state.path()).await;
+    let document = demo(state.path(), rail).await;
     assert_eq!(keys(&document), ["rail", "tasks", "dishonest"].into());
-    assert_eq!(document["rail"], "simulated");
+    assert_eq!(document["rail"], rail);
     let liars = &document["dishonest"];
     assert_eq!(
         (

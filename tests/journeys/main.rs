@@ -11,3 +11,4 @@
 
 mod demo;
 mod stock_clients;
+mod stock_clients_solana;

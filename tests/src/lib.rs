@@ -25,6 +25,7 @@ mod pages;
 mod processes;
 mod programs;
 mod random;
+mod solana;
 mod stock;
 mod wait;
 
@@ -37,5 +38,6 @@ pub use order::{Answer, Order, jq, wishes};
 pub use pages::Pages;
 pub use programs::{program, run};
 pub use random::Random;
+pub use solana::SolanaMarket;
 pub use stock::buy_with_stock_client;
 pub use wait::{eventually, now_ms};

@@ -97,7 +97,7 @@ impl Order {
     /// The same with whatever wallet pays on the wishes' network.
     pub async fn prepare_with(origins: &[String], wallet: &Wallet, wishes: Wishes) -> Self {
         let (mut order, challenge) = Self::offered(origins, wishes).await;
-        let payload = wallet.pay(&challenge, now_ms()).expect("a payment");
+        let payload = wallet.pay(&challenge, now_ms()).await.expect("a payment");
         order.fill(&payload);
         order
     }

@@ -1,5 +1,7 @@
 //! The validator's own look at the chain: clock, deposit, settlement. It believes no gateway about money.
 
+mod solana;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +45,7 @@ pub struct Deposit {
 pub fn open(rail: &RailConfig) -> Result<Arc<dyn ChainView>, ChainError> {
     match rail.network.as_str() {
         SIMULATED_NETWORK => Ok(Arc::new(SimulatedChain::new(&rail.rpc)?)),
+        name if name.starts_with("solana:") => Ok(Arc::new(solana::SolanaChain::new(rail)?)),
         _ => Ok(Arc::new(BaseChain::new(rail)?)),
     }
 }
@@ -60,6 +63,9 @@ pub enum ChainError {
     /// An EVM chain gave no answer, or none that both providers agree on.
     #[error("chain is not known")]
     Base(#[from] d402_evm::RpcError),
+    /// A Solana cluster gave no answer, or none that both providers agree on.
+    #[error("cluster is not known")]
+    Solana(#[from] d402_svm::RpcError),
     /// The newest block shows money that is not sure enough yet.
     #[error("deposit is not sure yet")]
     NotSure,

@@ -91,6 +91,9 @@ pub struct GatewaySection {
     /// Chains it sells on besides the simulated one, one `[[gateway.rail]]` section each.
     #[serde(default, rename = "rail")]
     pub rails: Vec<GatewayRail>,
+    /// Solana clusters it sells on, one `[[gateway.solana]]` section each.
+    #[serde(default)]
+    pub solana: Vec<SolanaRail>,
 }
 
 /// A chain a gateway sells on.
@@ -131,6 +134,45 @@ pub struct GatewayRail {
     pub development: bool,
 }
 
+/// A Solana cluster a gateway sells on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SolanaRail {
+    /// CAIP-2 name of the cluster, e.g. `solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1`.
+    pub network: String,
+    /// RPC of the cluster.
+    pub rpc: String,
+    /// A second provider of the same cluster; nothing is believed that the two do not agree on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_rpc: Option<String>,
+    /// Key file of the Solana tools; the key pays fees, and rent until it comes back. One gateway process per key.
+    pub key: PathBuf,
+    /// Mint of the token.
+    pub asset: String,
+    /// Its name, for people.
+    pub asset_name: String,
+    /// Address lookup table with what every settlement names; larger receipts go in two steps without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookup_table: Option<String>,
+    /// Smallest budget, base units; 10,000 ($0.01) when absent: ten times what the cluster takes (threat #61).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_budget: Option<d402_objects::Amount>,
+    /// Largest budget, base units; 10,000,000 ($10) when absent: above it a deposit must be finalized (threat
+    /// #36), and deadlines must allow for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_budget: Option<d402_objects::Amount>,
+    /// Most lamports the key signs away within a day, rent that comes back included; 1 SOL when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_lamports: Option<u64>,
+    /// Whether vaults are opened for requests nobody paid for yet, under the caps of ADR 0027; stock x402 clients
+    /// cannot pay into a vault otherwise.
+    #[serde(default)]
+    pub open_vaults: bool,
+    /// Whether the cluster is one of this machine.
+    #[serde(default)]
+    pub development: bool,
+}
+
 /// Worker settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -145,6 +187,9 @@ pub struct WorkerSection {
     /// each; budgets do not matter here.
     #[serde(default, rename = "rail")]
     pub rails: Vec<GatewayRail>,
+    /// The same on Solana, one `[[worker.solana]]` section each.
+    #[serde(default)]
+    pub solana: Vec<SolanaRail>,
     /// Leases at the same time; 4 when absent.
     #[serde(default)]
     pub max_running: Option<usize>,

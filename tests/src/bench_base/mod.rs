@@ -265,7 +265,11 @@ impl Buyer {
             let offer = response.bytes().await.expect("a body");
             let challenge =
                 Challenge::read(&header, &offer, BASE_SEPOLIA_NETWORK).expect("an offer");
-            let payment = self.wallet.pay(&challenge, now_ms()).expect("a payment");
+            let payment = self
+                .wallet
+                .pay(&challenge, now_ms())
+                .await
+                .expect("a payment");
             let payload =
                 json!({"x402Version": 2, "accepted": challenge.accepted(), "payload": payment});
             payments.push(Paid { body, payload });

@@ -25,6 +25,9 @@ pub enum BuyError {
         #[source]
         source: reqwest::Error,
     },
+    /// The buyer's own provider of the chain did not answer; nothing was paid.
+    #[error("the chain is not known, nothing was paid")]
+    Chain(#[from] d402_svm::RpcError),
     /// An answer larger than allowed.
     #[error("the gateway's answer is larger than {MAX_BODY_BYTES} bytes")]
     TooLarge,

@@ -16,5 +16,5 @@ mod tests;
 pub use challenge::{Challenge, ChallengeError};
 pub use client::{BuyError, GatewayClient};
 pub use purchase::{Purchase, Receipt, Stage, buy};
-pub use wallet::Wallet;
+pub use wallet::{SolanaWallet, Wallet};
 pub use wishes::{Refusal, Wishes};

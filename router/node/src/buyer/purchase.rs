@@ -92,7 +92,7 @@ pub async fn buy(
     let challenge = Challenge::read(header, &answer.body, &purchase.wishes.network)?;
     purchase.wishes.check(&challenge)?;
     watch(Stage::Offered(&challenge));
-    let payment = sign(purchase, &challenge, &client_id)?;
+    let payment = sign(purchase, &challenge, &client_id).await?;
     let saved = purchase.keep.join(format!("payment-{client_id}.json"));
     save(
         &saved,
@@ -106,12 +106,12 @@ pub async fn buy(
     finish(purchase, task_id, task).await
 }
 
-fn sign(
+async fn sign(
     purchase: &Purchase<'_>,
     challenge: &Challenge,
     client_id: &str,
 ) -> Result<Value, BuyError> {
-    let payload = purchase.wallet.pay(challenge, purchase.now_ms)?;
+    let payload = purchase.wallet.pay(challenge, purchase.now_ms).await?;
     Ok(json!({
         "x402Version": 2,
         "accepted": challenge.accepted(),

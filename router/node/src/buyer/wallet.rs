@@ -1,4 +1,6 @@
-//! Who pays: a key of the simulated chain, or one of an EVM chain.
+//! Who pays: a key of the simulated chain, of an EVM chain, or of Solana.
+
+mod solana;
 
 use alloy_types::{Address, B256, U256};
 use d402_evm::primitives as alloy_types;
@@ -8,6 +10,8 @@ use d402_rails::simulated::{BuyerAccount, PaymentOrder};
 use d402_settlement::Codec;
 use d402_settlement::market::SIMULATED_NETWORK;
 use serde_json::{Value, json};
+
+pub use solana::SolanaWallet;
 
 use super::{BuyError, Challenge};
 
@@ -26,6 +30,8 @@ pub enum Wallet {
         /// CAIP-2 name of the chain.
         network: String,
     },
+    /// An account of a Solana cluster.
+    Solana(SolanaWallet),
 }
 
 impl Wallet {
@@ -35,6 +41,7 @@ impl Wallet {
         match self {
             Self::Simulated(account) => account.address().to_string(),
             Self::Evm { key, .. } => format!("{:#x}", key.address()),
+            Self::Solana(wallet) => wallet.address().to_string(),
         }
     }
 
@@ -44,15 +51,17 @@ impl Wallet {
         match self {
             Self::Simulated(_) => SIMULATED_NETWORK,
             Self::Evm { network, .. } => network,
+            Self::Solana(wallet) => wallet.network(),
         }
     }
 
-    /// Payload of a payment of exactly what a checked 402 asks for. Nothing is sent.
+    /// Payload of a payment of exactly what a checked 402 asks for. Nothing is sent; on Solana a blockhash is
+    /// asked for.
     ///
     /// # Errors
     /// [`BuyError::Malformed`] for an offer of another network, or one that does not say how its token is
-    /// signed for.
-    pub fn pay(&self, challenge: &Challenge, now_ms: u64) -> Result<Value, BuyError> {
+    /// signed for; [`BuyError::Chain`] without an answer of the cluster.
+    pub async fn pay(&self, challenge: &Challenge, now_ms: u64) -> Result<Value, BuyError> {
         let mut nonce = [0u8; 32];
         getrandom::fill(&mut nonce).map_err(|_| BuyError::Malformed("randomness"))?;
         let window = challenge.max_timeout_s().min(MAX_WINDOW_S);
@@ -63,6 +72,7 @@ impl Wallet {
         match self {
             Self::Simulated(account) => simulated(account, challenge, (nonce, valid_before)),
             Self::Evm { key, .. } => base(key, challenge, (nonce, valid_before)),
+            Self::Solana(wallet) => wallet.pay(challenge).await,
         }
     }
 }

@@ -11,6 +11,7 @@ use owo_colors::OwoColorize as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::onchain::ChainArgs;
 use super::wallet::WalletArgs;
 use super::{Failure, Output};
 use crate::buyer::{GatewayClient, Purchase, Receipt, Stage, Wallet, Wishes, buy};
@@ -32,6 +33,8 @@ pub(super) struct BuyArgs {
     gateway: String,
     #[command(flatten)]
     wallet: WalletArgs,
+    #[command(flatten)]
+    chain: ChainArgs,
     /// `single`, `race` or `quorum`.
     #[arg(long, value_parser = mode)]
     mode: Option<Mode>,
@@ -69,7 +72,7 @@ pub(super) struct BuyArgs {
     #[arg(long)]
     refund_to: Option<String>,
     /// Rail to pay on.
-    #[arg(long, default_value = "simulated", value_parser = ["simulated", "base-escrow"])]
+    #[arg(long, default_value = "simulated", value_parser = ["simulated", "base-escrow", "solana-vault"])]
     rail: String,
     /// Folder for payment and bundle.
     #[arg(long, default_value = ".d402/purchases")]
@@ -85,7 +88,7 @@ fn mode(text: &str) -> Result<Mode, String> {
 }
 
 pub(super) async fn run(args: BuyArgs, output: Output) -> Result<ExitCode, Failure> {
-    let wallet = args.wallet.open(&args.rail)?;
+    let wallet = args.wallet.open(&args.rail, &args.chain)?;
     let token = random_token()?;
     let wishes = wishes(&args, &wallet, &token)?;
     let gateway = GatewayClient::new(&args.gateway)?;

@@ -1,5 +1,7 @@
 //! `d402 recover FILE`: the refund of a saved purchase, from the chain alone. No gateway is asked.
 
+mod solana;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,9 +15,10 @@ use d402_evm::{EscrowQuery, EscrowView, Level};
 use d402_objects::Caip2;
 use d402_rails::evm::book::NonceBook;
 use d402_rails::evm::{Caps, EscrowRail, EscrowRailOptions, Sequencer, TokenDomain};
+use d402_settlement::Codec;
 use serde_json::{Value, json};
 
-use super::onchain::ChainArgs;
+use super::onchain::{ChainArgs, codec};
 use super::wallet::WalletArgs;
 use super::{Failure, Output};
 use crate::clock::SystemClock;
@@ -26,7 +29,7 @@ const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 const LATER: u8 = 3;
 
 /// Sends everything that lies at the address of a saved 402 or payment back to its refundTo, once its time has
-/// come. Anybody may; the key only pays the gas.
+/// come. Anybody may; the key only pays the gas or the fee.
 #[derive(Args)]
 pub(super) struct RecoverArgs {
     /// A file `d402 buy` saved, a decoded PAYMENT-REQUIRED header, or one of its `accepts` entries.
@@ -35,7 +38,7 @@ pub(super) struct RecoverArgs {
     chain: ChainArgs,
     #[command(flatten)]
     wallet: WalletArgs,
-    /// Where the nonces of the key are kept.
+    /// Where the key's nonces or transactions are kept.
     #[arg(long, default_value = ".d402")]
     state: PathBuf,
 }
@@ -69,6 +72,17 @@ impl Saved {
 
 pub(super) async fn run(args: RecoverArgs, output: Output) -> Result<ExitCode, Failure> {
     let saved = Saved::read(&std::fs::read(&args.file)?)?;
+    match codec(&saved.network)? {
+        Codec::Evm(_) => recover_base(args, saved, output).await,
+        Codec::Solana(_) => solana::recover(&args, &saved, output).await,
+    }
+}
+
+async fn recover_base(
+    args: RecoverArgs,
+    saved: Saved,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let (chain, domain) = args.chain.open(&saved.network)?;
     let chain = Arc::new(chain);
     let ledger = Address::from(domain.ledger.0);

@@ -34,14 +34,10 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Fa
                 output.line(format!("  {link}"));
             }
             if let Some(on) = &confirmed {
-                let settled = &on.settled;
                 output.line(format!("  chain: budget covered at {}", on.funded_at));
                 output.line(format!(
-                    "  chain: receipt executed in {:#x}, {} payouts, {} refunded, seen from block {}",
-                    settled.transaction,
-                    settled.paid.len(),
-                    settled.refunded,
-                    on.height
+                    "  chain: receipt executed in {}, {} payouts, {} refunded, seen from block {}",
+                    on.transaction, on.payouts, on.refunded, on.height
                 ));
             }
             output.document(&serde_json::json!({
@@ -53,9 +49,9 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Fa
                 "proved": proof.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "chain": confirmed.map(|on| serde_json::json!({
                     "fundedAt": on.funded_at,
-                    "transaction": format!("{:#x}", on.settled.transaction),
-                    "height": on.settled.height,
-                    "refunded": on.settled.refunded.to_string(),
+                    "transaction": on.transaction,
+                    "height": on.height,
+                    "refunded": on.refunded.to_string(),
                 })),
             }));
             Ok(ExitCode::SUCCESS)

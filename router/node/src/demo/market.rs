@@ -100,11 +100,13 @@ impl Market {
         let mut hosts = vec![pages.host()];
         hosts.extend(url.and_then(host_of));
         let mut processes = Processes::default();
-        let money = if rail == "simulated" {
-            let rpc = start_simchain(&mut processes, state, output).await?;
-            Money::Simulated { rpc }
-        } else {
-            Money::base().await?
+        let money = match rail {
+            "simulated" => {
+                let rpc = start_simchain(&mut processes, state, output).await?;
+                Money::Simulated { rpc }
+            }
+            "solana-vault" => Money::solana().await?,
+            _ => Money::base().await?,
         };
         let mut market = Self::plan(state, money, processes).await?;
         let import = market.sign_capabilities(state)?;
@@ -147,7 +149,7 @@ impl Market {
         let validators = VALIDATORS
             .iter()
             .map(|(label, m)| actor(label, *m != "none"));
-        Ok(Self {
+        let market = Self {
             workers: workers.collect::<Result<_, _>>()?,
             validators: validators.collect::<Result<_, _>>()?,
             creator: money.account("creator")?,
@@ -157,7 +159,9 @@ impl Market {
             bundles: state.join("bundles"),
             processes,
             money,
-        })
+        };
+        market.money.make_payable(&market.accounts()).await?;
+        Ok(market)
     }
 
     fn validator(

@@ -26,7 +26,7 @@ pub struct DemoArgs {
     #[arg(long)]
     url: Option<String>,
     /// Rail to pay on.
-    #[arg(long, default_value = "simulated", value_parser = ["simulated", "base-escrow"])]
+    #[arg(long, default_value = "simulated", value_parser = ["simulated", "base-escrow", "solana-vault"])]
     rail: String,
     /// Folder for node states, logs and bundles; a fresh one under `.cache/demo` otherwise.
     #[arg(long)]

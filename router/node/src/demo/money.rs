@@ -1,4 +1,7 @@
-//! The demo's money: units of the simulated chain, or of a token on a Base chain of this machine.
+//! The demo's money: units of the simulated chain, or of a token on a Base chain or a Solana cluster of this
+//! machine.
+
+mod solana;
 
 use std::path::Path;
 
@@ -7,8 +10,11 @@ use d402_objects::{Amount, Cid};
 use d402_rails::evm::EvmKey;
 use d402_rails::evm::devnet::{Devnet, DevnetOptions, USDC};
 use d402_rails::simulated::{BuyerAccount, SimClient};
-use d402_settlement::market::{BASE_SEPOLIA_NETWORK, SIMULATED_NETWORK, simulated_asset};
+use d402_settlement::market::{
+    BASE_SEPOLIA_NETWORK, SIMULATED_NETWORK, SOLANA_DEVNET_NETWORK, simulated_asset,
+};
 use d402_wire::simchain::Rpc;
+use solana::Cluster;
 
 use crate::buyer::Wallet;
 use crate::cli::Failure;
@@ -30,6 +36,8 @@ pub(super) enum Money {
         /// The chain; it ends with this value.
         devnet: Box<Devnet>,
     },
+    /// USDC of a cluster of one node.
+    Solana(Cluster),
 }
 
 impl Money {
@@ -44,10 +52,16 @@ impl Money {
         })
     }
 
+    /// Starts a Solana cluster.
+    pub(super) async fn solana() -> Result<Self, Failure> {
+        Ok(Self::Solana(Cluster::start().await?))
+    }
+
     pub(super) const fn network(&self) -> &'static str {
         match self {
             Self::Simulated { .. } => SIMULATED_NETWORK,
             Self::Base { .. } => BASE_SEPOLIA_NETWORK,
+            Self::Solana(_) => SOLANA_DEVNET_NETWORK,
         }
     }
 
@@ -55,6 +69,7 @@ impl Money {
         match self {
             Self::Simulated { .. } => simulated_asset().to_string(),
             Self::Base { .. } => format!("{USDC:#x}"),
+            Self::Solana(_) => solana::asset(),
         }
     }
 
@@ -64,6 +79,7 @@ impl Money {
         Ok(match self {
             Self::Simulated { .. } => BuyerAccount::from_seed(&seed).address().to_string(),
             Self::Base { .. } => format!("{:#x}", EvmKey::from_secret(&seed)?.address()),
+            Self::Solana(_) => solana::account(&seed),
         })
     }
 
@@ -89,6 +105,15 @@ impl Money {
                     network: self.network().to_owned(),
                 })
             }
+            Self::Solana(cluster) => cluster.buyer(&seed("buyer"), units).await,
+        }
+    }
+
+    /// Makes accounts able to take money, where that takes something.
+    pub(super) async fn make_payable(&self, accounts: &[(String, String)]) -> Result<(), Failure> {
+        match self {
+            Self::Simulated { .. } | Self::Base { .. } => Ok(()),
+            Self::Solana(cluster) => cluster.make_payable(accounts).await,
         }
     }
 
@@ -107,28 +132,33 @@ impl Money {
         fee: &str,
     ) -> Result<(), Failure> {
         let payout = self.account(label)?;
-        match self {
+        let rpc = match self {
             Self::Simulated { .. } => {
                 config.validator.payout = Some(payout);
                 config.validator.fee = Some(fee.to_owned());
+                return Ok(());
             }
-            Self::Base { devnet } => config.validator.rails.push(ValidatorRail {
-                network: self.network().to_owned(),
-                rpc: devnet.url().to_owned(),
-                second_rpc: None,
-                development: true,
-                payout,
-                fee: fee.to_owned(),
-                asset: Some(self.asset()),
-            }),
-        }
+            Self::Base { devnet } => devnet.url(),
+            Self::Solana(cluster) => cluster.url(),
+        };
+        config.validator.rails.push(ValidatorRail {
+            network: self.network().to_owned(),
+            rpc: rpc.to_owned(),
+            second_rpc: None,
+            development: true,
+            payout,
+            fee: fee.to_owned(),
+            asset: Some(self.asset()),
+        });
         Ok(())
     }
 
     /// How the gateway sells; it gets a key with gas money.
     pub(super) async fn tell_gateway(&self, config: &mut NodeConfig) -> Result<(), Failure> {
-        let Self::Base { devnet } = self else {
-            return Ok(());
+        let devnet = match self {
+            Self::Simulated { .. } => return Ok(()),
+            Self::Base { devnet } => devnet,
+            Self::Solana(cluster) => return cluster.tell_gateway(config).await,
         };
         std::fs::create_dir_all(&config.state_dir)?;
         let keystore = config.state_dir.join("gas.json");
@@ -160,11 +190,13 @@ impl Money {
         accounts: &[(String, String)],
     ) -> Result<Vec<(String, u128)>, Failure> {
         let mut balances = Vec::new();
-        if let Self::Base { devnet } = self {
-            for (name, account) in accounts {
-                let address: Address = account.parse()?;
-                balances.push((name.clone(), devnet.units(address).await?));
-            }
+        for (name, account) in accounts {
+            let units = match self {
+                Self::Simulated { .. } => continue,
+                Self::Base { devnet } => devnet.units(account.parse::<Address>()?).await?,
+                Self::Solana(cluster) => cluster.units(account).await?,
+            };
+            balances.push((name.clone(), units));
         }
         Ok(balances)
     }

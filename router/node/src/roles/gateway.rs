@@ -76,12 +76,18 @@ async fn rails(
     let mut rails: Vec<Arc<dyn Rail>> = Vec::new();
     let mut assets = BTreeMap::new();
     let sections = context.config.gateway.rails.clone();
-    if context.rail.is_some() || sections.is_empty() {
+    let clusters = context.config.gateway.solana.clone();
+    if context.rail.is_some() || sections.is_empty() && clusters.is_empty() {
         rails.push(context.rail("gateway")?);
     }
     for section in &sections {
         let (rail, asset) = super::base::open(context, section).await?;
         assets.insert(setting("gateway.rail.network", &section.network)?, asset);
+        rails.push(rail);
+    }
+    for section in &clusters {
+        let (rail, asset) = super::solana::open(context, section).await?;
+        assets.insert(setting("gateway.solana.network", &section.network)?, asset);
         rails.push(rail);
     }
     Ok((rails, assets))

@@ -49,6 +49,9 @@ pub(super) async fn start(context: &mut Context) -> Result<Worker, NodeError> {
     for chain in &section.rails {
         rails.push(super::base::open(context, chain).await?.0);
     }
+    for cluster in &section.solana {
+        rails.push(super::solana::open(context, cluster).await?.0);
+    }
     let ports = Ports {
         network: port(&context.market),
         blobs: context.store.blobs(),

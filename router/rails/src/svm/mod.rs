@@ -13,11 +13,13 @@
 //! | [`outcome`] | what a refusal of the program means for money |
 //! | `money` | submitting the effects of the vault rail |
 //! | [`finalizer`] | what finished tasks left on the chain goes back to who paid it |
+//! | [`devnet`] | a node of this machine, for demo and tests |
 //! | [`vault`] | [`d402_core::ports::Rail`] with payTo = the task's vault |
 
 pub mod body;
 pub mod book;
 mod cosign;
+pub mod devnet;
 pub mod exact;
 pub mod finalizer;
 pub mod key;

@@ -133,7 +133,8 @@ impl VaultRail {
             evidence,
             self.table().await,
         );
-        let plan = plan.ok_or_else(|| refused("TooLarge"))?;
+        // Fifteen rows and more need the common table, which can still be made.
+        let plan = plan.ok_or_else(|| retry("NeedsLookupTable"))?;
         match self.send_settlement((body, place), &digest, plan).await {
             // A payee may have been faster with the same receipt (threat #12).
             Err(SettleFault::AlreadySettled) => self.settled_by(place, &settlement).await,

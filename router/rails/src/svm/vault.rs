@@ -63,7 +63,7 @@ pub struct VaultRail {
 
 /// What is remembered of a payment; forgetting it only makes the rail wait longer.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(super) struct Seen {
     signature: Option<Signature>,
     /// No block above this height executes it.
     last_valid: u64,
