@@ -152,3 +152,27 @@ async fn offered(market: &SolanaMarket, task: &Value) -> (u16, Value) {
     let status = answer.status().as_u16();
     (status, answer.json().await.unwrap())
 }
+
+/// No numbers are judged here.
+#[test]
+fn the_benchmark_against_the_stock_facilitator_of_solana_runs_and_its_checks_hold() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_bench-solana"))
+        .args(["--smoke", "--json"])
+        .output()
+        .expect("the benchmark starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let operations = |whose: &str| report["verify"][whose]["operations"].clone();
+    assert_eq!(
+        (operations("own"), operations("stock")),
+        (json!(6), json!(6))
+    );
+    let paths = report["lamports"].as_array().unwrap();
+    assert_eq!(paths.len(), 3);
+    let cost = |at: usize| paths[at]["lamports"].as_u64().unwrap();
+    // A fee per signature, the precompile's included, and what is offered on top.
+    assert!((20_000..60_000).contains(&cost(0)), "{report}");
+    assert!((35_000..90_000).contains(&cost(1)), "{report}");
+    assert!(cost(2) < 20_000, "{report}");
+}

@@ -118,6 +118,18 @@ impl SolanaMarket {
         seed("buyer")
     }
 
+    /// Process of the gateway.
+    #[must_use]
+    pub fn gateway_pid(&self) -> u32 {
+        self.gateway.pid()
+    }
+
+    /// Secret of the key that pays fees.
+    #[must_use]
+    pub fn fees_secret() -> [u8; 32] {
+        seed("fees")
+    }
+
     /// A wallet by what it does in the market: `worker-0`, `gateway`, `creator`.
     #[must_use]
     pub fn wallet(role: &str) -> String {

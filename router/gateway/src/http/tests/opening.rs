@@ -85,7 +85,7 @@ async fn a_request_that_cannot_be_sold_opens_nothing() {
     let world = World::opening(Opening::Opens);
     let mut wish = wish_for_a_vault();
     wish["capabilityId"] = json!("test.unknown@1");
-    assert_eq!(world.post(&wish, &[]).await.status, 404);
+    assert_eq!(world.post(&wish, &[]).await.status, 422);
     let mut wish = wish_for_a_vault();
     wish["input"] = json!({"text": 7});
     assert_eq!(world.post(&wish, &[]).await.status, 422);
