@@ -132,13 +132,18 @@ impl VaultRail {
         Ok(())
     }
 
-    /// A payment into the vault is under way: it is in nobody's way any more.
+    /// A payment into the vault is confirmed: it is in nobody's way any more, and nothing is left to close there
+    /// before `refundAfter`.
     pub(in crate::svm) async fn opened_is_paid(&self, place: &Place) -> Result<(), RailError> {
         let Some(book) = &self.openings else {
             return Ok(());
         };
-        let done = book.lock().await.paid(&place.terms.encode()).await;
-        done.map_err(|error| broken(&error))
+        let terms = place.terms.encode();
+        let done = book.lock().await.paid(&terms).await;
+        done.map_err(|error| broken(&error))?;
+        let due = Some(place.terms.refund_after.0);
+        let postponed = self.sender.book().await.postpone(&terms, due).await;
+        postponed.map_err(|error| not_sent(&error.into()))
     }
 
     /// Opens the vault of a place that is written down, and has it closed if nobody pays.
