@@ -29,7 +29,7 @@ pub mod opening;
 pub mod outcome;
 pub mod sender;
 #[cfg(test)]
-mod tests {}
+mod tests;
 pub mod vault;
 
 pub use finalizer::{Finalizer, Tidied};
