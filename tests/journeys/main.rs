@@ -12,3 +12,4 @@
 mod demo;
 mod direct;
 mod stock_clients;
+mod stock_clients_solana;

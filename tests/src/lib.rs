@@ -17,6 +17,7 @@ mod base;
 mod base_shop;
 pub mod bench;
 pub mod bench_base;
+pub mod bench_solana;
 mod chain;
 mod database;
 mod market;

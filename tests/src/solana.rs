@@ -112,6 +112,37 @@ impl SolanaMarket {
         &self.origins
     }
 
+    /// The buyer's secret key.
+    #[must_use]
+    pub fn secret(&self) -> [u8; 32] {
+        seed("buyer")
+    }
+
+    /// Process of the gateway.
+    #[must_use]
+    pub fn gateway_pid(&self) -> u32 {
+        self.gateway.pid()
+    }
+
+    /// Secret of the key that pays fees.
+    #[must_use]
+    pub fn fees_secret() -> [u8; 32] {
+        seed("fees")
+    }
+
+    /// A wallet by what it does in the market: `worker-0`, `gateway`, `creator`.
+    #[must_use]
+    pub fn wallet(role: &str) -> String {
+        account(role)
+    }
+
+    /// Lamports of the key that pays fees and lends rent.
+    pub async fn lamports(&self) -> u64 {
+        let fees: Address = account("fees").parse().expect("an address");
+        let lamports = self.devnet.chain().lamports(&fees).await;
+        lamports.expect("the chain answers")
+    }
+
     /// SIGKILL to the gateway.
     pub fn kill_gateway(&mut self) {
         self.gateway.kill();
@@ -260,6 +291,7 @@ async fn gateway(state: &Path, address: &str, devnet: &Devnet) -> Node {
         min_budget: Some(Amount::from(1_000_u64)),
         max_budget: None,
         daily_lamports: None,
+        open_vaults: true,
         development: true,
     });
     config.gateway.policy = serde_json::from_value(json!({

@@ -8,14 +8,15 @@ use crate::{
     metadata::{Metadata, cargo},
     process::Call,
     steps::PROGRAMS_VARIABLE,
-    tools::{Foundry, Packages},
+    tools::{Foundry, Packages, Solana},
     workspace::Workspace,
 };
 
 const PACKAGE: &str = "d402-tests";
-/// The benchmark that needs a local chain of Base.
+/// The benchmarks that need a local chain.
 const BASE: &str = "base";
-/// What that one runs, and itself.
+const SOLANA: &str = "solana";
+/// What those run, and themselves.
 const NODES: [&str; 4] = [
     "d402-node",
     "d402-validator-bridge",
@@ -34,8 +35,8 @@ pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Resu
             known: known.join(", "),
         });
     }
-    if name == BASE {
-        return base(workspace, &metadata, flags);
+    if name == BASE || name == SOLANA {
+        return chain(workspace, &metadata, (&program, flags));
     }
     cargo(workspace, LIMIT)
         .args(["run", "--release", "--package", PACKAGE, "--bin", &program])
@@ -45,20 +46,29 @@ pub(crate) fn run(workspace: &Workspace, name: &str, flags: &[OsString]) -> Resu
 }
 
 /// Measures real nodes against a program of Node.js on a local chain: all of them must be there.
-fn base(workspace: &Workspace, metadata: &Metadata, flags: &[OsString]) -> Result<(), Failure> {
+fn chain(
+    workspace: &Workspace,
+    metadata: &Metadata,
+    (program, flags): (&str, &[OsString]),
+) -> Result<(), Failure> {
     let cache = Cache::open(workspace)?;
-    let foundry = Foundry::install(workspace, &cache)?;
     let clients = Packages::clients(workspace, &cache)?;
     cargo(workspace, LIMIT)
         .args(["build", "--release", "--bins"])
         .args(NODES.iter().flat_map(|package| ["--package", package]))
         .run()?;
     let programs = metadata.target_directory.join("release");
-    let mut call = Call::new(programs.join("bench-base"), LIMIT)
+    let mut call = Call::new(programs.join(program), LIMIT)
         .args(flags)
         .env(PROGRAMS_VARIABLE, &programs);
-    for (variable, value) in foundry.chain()? {
-        call = call.env(variable, value);
+    if program.ends_with(SOLANA) {
+        for (variable, value) in Solana::install(workspace, &cache)?.chain() {
+            call = call.env(variable, value);
+        }
+    } else {
+        for (variable, value) in Foundry::install(workspace, &cache)?.chain()? {
+            call = call.env(variable, value);
+        }
     }
     for (variable, value) in clients.told() {
         call = call.env(variable, value);

@@ -375,6 +375,12 @@ pub enum PaymentFault {
     /// A trial run fails although every single check passes: paused token, blocked payer.
     #[error("payment would not take effect")]
     Simulation,
+    /// It breaks a rule of its x402 scheme that has a name of its own.
+    #[error("payment breaks a rule of its scheme: {reason}")]
+    Scheme {
+        /// x402's name of the rule.
+        reason: &'static str,
+    },
 }
 
 /// A verified payment: what to submit and who pays.
@@ -450,6 +456,54 @@ pub trait DirectRail: Send + Sync {
     async fn payment(&self, body: &[u8]) -> Result<DirectState, RailError>;
 }
 
+/// Who asks for a vault before anything is paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenAsk<'a> {
+    /// Where the money would go back to.
+    pub refund_to: &'a Address,
+    /// What would be paid, base units.
+    pub budget: Amount,
+    /// Where the request came from; `None` counts as one and the same place.
+    pub from: Option<std::net::IpAddr>,
+    /// Wall clock, ms.
+    pub now_ms: u64,
+}
+
+/// Why no vault is opened. Other ways to pay are offered instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotOpened {
+    /// Below what opening and settling are worth (threat #68).
+    #[error("vaults are opened from {least} on")]
+    Budget {
+        /// Base units.
+        least: Amount,
+    },
+    /// The account the money would come from and go back to is not there, or holds less than the budget.
+    #[error("refundTo has no token account that holds the budget")]
+    NoMoney,
+    /// A cap on what strangers may cost (threat #19).
+    #[error("no vault is opened now: {cap}")]
+    Cap {
+        /// Which one.
+        cap: &'static str,
+    },
+}
+
+/// Opens vaults for requests nobody paid for yet: the one 402 with a side effect (threat #19).
+#[async_trait]
+pub trait VaultOpener: Send + Sync {
+    /// Who lends the rent, gets it back, and pays the fee of the payment: `rentTo` of the terms and `feePayer` of
+    /// the 402. Nothing is opened without one.
+    fn lender(&self) -> Option<Address>;
+    /// Opens the vault of these terms and answers once the cluster has voted for it, so that a payment finds it.
+    async fn open(
+        &self,
+        ask: &OpenAsk<'_>,
+        terms: &[u8],
+    ) -> Result<Result<(), NotOpened>, RailError>;
+}
+
 /// One way to pay. The market never knows which.
 #[async_trait]
 pub trait Rail: Send + Sync + 'static {
@@ -490,6 +544,10 @@ pub trait Rail: Send + Sync + 'static {
     /// The flow `authorization`, on rails whose payTo is a worker's own account; such a rail holds nothing, so it
     /// refuses [`Rail::verify`] and everything about vaults. `None` on all others.
     fn direct(&self) -> Option<&dyn DirectRail> {
+        None
+    }
+    /// Who opens vaults before they are paid; `None` where no rent is needed or nobody lends it.
+    fn opener(&self) -> Option<&dyn VaultOpener> {
         None
     }
     /// State of the vault of `terms`.

@@ -164,6 +164,10 @@ pub struct SolanaRail {
     /// Most lamports the key signs away within a day, rent that comes back included; 1 SOL when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daily_lamports: Option<u64>,
+    /// Whether vaults are opened for requests nobody paid for yet, under the caps of ADR 0027; stock x402 clients
+    /// cannot pay into a vault otherwise.
+    #[serde(default)]
+    pub open_vaults: bool,
     /// Whether the cluster is one of this machine.
     #[serde(default)]
     pub development: bool,

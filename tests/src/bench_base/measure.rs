@@ -9,7 +9,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// What an operation costs the process that does it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cost {
+pub(crate) struct Cost {
     operations: u64,
     cpu_us: u64,
     p50_us: u64,
@@ -17,7 +17,7 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "operations": self.operations,
             "cpuUs": self.cpu_us,
@@ -26,7 +26,7 @@ impl Cost {
         })
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!(
             "{} operations, {} us of CPU each, p50 {} us, p99 {} us",
             self.operations, self.cpu_us, self.p50_us, self.p99_us
@@ -35,13 +35,13 @@ impl Cost {
 }
 
 /// Tenths of how many times less CPU `cheap` takes. A process too cheap to be seen counts as one microsecond.
-pub(super) fn ratio_tenths(dear: &Cost, cheap: &Cost) -> u64 {
+pub(crate) fn ratio_tenths(dear: &Cost, cheap: &Cost) -> u64 {
     dear.cpu_us * 10 / cheap.cpu_us.max(1)
 }
 
 /// Measures a process while it is asked.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     pid: u32,
     since: Duration,
     cpu: Duration,
@@ -49,7 +49,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(pid: u32) -> Self {
+    pub(crate) fn new(pid: u32) -> Self {
         Self {
             pid,
             since: cpu_of(pid),
@@ -59,12 +59,12 @@ impl Meter {
     }
 
     /// Work from here on counts; what was before does not.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.since = cpu_of(self.pid);
     }
 
     /// Work up to here counts.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let now = cpu_of(self.pid);
         self.cpu += now - self.since;
         self.since = now;
@@ -75,14 +75,14 @@ impl Meter {
         clippy::disallowed_methods,
         reason = "measuring time is what this is for"
     )]
-    pub(super) async fn time<T>(&mut self, operation: impl Future<Output = T>) -> T {
+    pub(crate) async fn time<T>(&mut self, operation: impl Future<Output = T>) -> T {
         let start = Instant::now();
         let done = operation.await;
         self.latencies.push(start.elapsed());
         done
     }
 
-    pub(super) fn cost(mut self) -> Cost {
+    pub(crate) fn cost(mut self) -> Cost {
         self.latencies.sort_unstable();
         let operations = u64::try_from(self.latencies.len()).expect("small");
         let micros = |d: Duration| u64::try_from(d.as_micros()).expect("small");

@@ -3,8 +3,8 @@
 //!
 //! Every answer is checked: an operation counts when it succeeded, and one failure ends the run.
 
-mod measure;
-mod rival;
+pub(crate) mod measure;
+pub(crate) mod rival;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{BasePlan, BaseShop, base_task, now_ms};
 use measure::{Cost, Meter, ratio_tenths};
-use rival::Stock;
+use rival::{KEY, Stock};
 
 /// How much.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +122,7 @@ async fn run(plan: Plan) -> Vec<Row> {
         direct: false,
     })
     .await;
-    let stock = Stock::start(market.devnet.url());
+    let stock = Stock::start("src/facilitator.ts", market.devnet.url(), KEY);
     let buyer = Buyer::of(&market);
     let (own, stock_verify) = verify(&buyer, &market, &stock, plan.verified).await;
     let verified = Row {

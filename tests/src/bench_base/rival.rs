@@ -8,22 +8,22 @@ use serde_json::Value;
 use crate::stock::{FOLDER, NODE, named};
 
 /// Account 1 of anvil's well-known mnemonic: it has gas money in the first block.
-const KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+pub(crate) const KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
 /// A running facilitator; ended when dropped.
-pub(super) struct Stock {
+pub(crate) struct Stock {
     child: Child,
-    pub(super) origin: String,
+    pub(crate) origin: String,
 }
 
 impl Stock {
     /// Starts it over this chain and waits until it listens.
-    pub(super) fn start(rpc: &str) -> Self {
+    pub(crate) fn start(script: &str, rpc: &str, key: &str) -> Self {
         let mut child = Command::new(named(NODE))
-            .args(["--import", "tsx", "src/facilitator.ts"])
+            .args(["--import", "tsx", script])
             .current_dir(named(FOLDER))
             .env("RPC", rpc)
-            .env("KEY", KEY)
+            .env("KEY", key)
             // It ends when this end is closed, whatever happened to us.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -39,7 +39,7 @@ impl Stock {
     }
 
     /// Its process id.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 }

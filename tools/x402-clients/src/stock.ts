@@ -2,19 +2,24 @@
 import { wrapAxiosWithPayment, x402Client as AxiosX402Client } from "@x402/axios";
 import { ExactEvmScheme } from "@x402/evm";
 import { ExactEvmSchemeV1 } from "@x402/evm/v1";
+import { createKeyPairSignerFromPrivateKeyBytes } from "@solana/kit";
+import { ExactSvmScheme } from "@x402/svm";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import axios from "axios";
 import { type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
 
 import { type Policy, beforePayment } from "../../js/src/buyer/before-payment.ts";
 
-export type Client = "fetch" | "axios" | "v1";
+/** `svm` is `@x402/fetch` paying on Solana. */
+export type Client = "fetch" | "axios" | "v1" | "svm";
 
 export interface Job {
   readonly client: Client;
   readonly url: string;
   readonly key: `0x${string}`;
   readonly body: string;
+  /** RPC of the cluster, for `svm`. */
+  readonly rpc?: string;
   /** The client's spending limit, `$1.01`; its own default where absent. */
   readonly spend?: string;
   /** Adds the guard. */
@@ -34,6 +39,7 @@ const RECEIPTS = ["payment-response", "x-payment-response"];
 
 /** Posts the body and pays when asked to. */
 export async function buy(job: Job): Promise<Answer> {
+  if (job.client === "svm") return bySvm(job);
   const account = privateKeyToAccount(job.key);
   return job.client === "axios" ? byAxios(job, account) : byFetch(job, account);
 }
@@ -42,10 +48,19 @@ async function byFetch(job: Job, account: PrivateKeyAccount): Promise<Answer> {
   const client = new x402Client();
   if (job.client === "v1") client.registerV1("base-sepolia", new ExactEvmSchemeV1(account));
   else client.register("eip155:*", new ExactEvmScheme(account));
+  // A client of version 1 alone never looks at the header of version 2.
+  return pay(job, client, job.client === "v1" ? withoutHeader : fetch);
+}
+
+async function bySvm(job: Job): Promise<Answer> {
+  const signer = await createKeyPairSignerFromPrivateKeyBytes(Buffer.from(job.key.slice(2), "hex"));
+  const config = job.rpc === undefined ? {} : { rpcUrl: job.rpc };
+  return pay(job, new x402Client().register("solana:*", new ExactSvmScheme(signer, config)), fetch);
+}
+
+async function pay(job: Job, client: x402Client, transport: typeof fetch): Promise<Answer> {
   if (job.spend !== undefined) client.setSpendControls({ maxAmountPerPayment: job.spend });
   if (job.policy !== undefined) client.onBeforePaymentCreation(beforePayment(job.policy));
-  // A client of version 1 alone never looks at the header of version 2.
-  const transport: typeof fetch = job.client === "v1" ? withoutHeader : fetch;
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const answer = await wrapFetchWithPayment(transport, client)(job.url, {
     method: "POST", headers: HEADERS, body: job.body, signal,

@@ -25,6 +25,8 @@ pub struct RailOffer {
     pub budgets: RangeInclusive<Amount>,
     /// Whether payTo is the worker's own account (x402 flow `authorization`).
     pub direct: bool,
+    /// Who lends the rent of a vault that is opened before it is paid; on offers for requests that ask for it.
+    pub rent_to: Option<Address>,
 }
 
 /// Why a network is not offered.
@@ -62,6 +64,9 @@ pub enum NoPayment {
     /// Creator, gateway or validators ask for a share: that needs an escrow (design §5).
     #[error("others than the worker have a share in it")]
     Shared,
+    /// The request asks for an open vault, and none is opened for it now.
+    #[error("the gateway opens no vault for this request now")]
+    NotOpened,
     /// The validators ask more than half of the budget together.
     #[error("validators ask {fees} together, the budget must be twice that")]
     FeesTooHigh {
@@ -142,7 +147,7 @@ pub(super) fn payments(
             budget,
             direct: None,
             refund_to: refund_to.clone(),
-            rent_to: None,
+            rent_to: rail.rent_to.clone(),
             validator_set: Hex32::from_bytes(set.0),
             gateway_fee_bps,
             gateway_fee_payee: payee.cloned(),

@@ -44,6 +44,10 @@ pub struct TaskRequest {
     /// Where money goes back to, per network. A network without an entry is not offered (threat #4).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refund_to: BTreeMap<Caip2, Address>,
+    /// Whether the gateway is to open the vault before the 402, so that a client that can only transfer may pay
+    /// into it (threat #19).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open_vault: bool,
     /// What silence of the validators means.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_silence: Option<OnSilence>,

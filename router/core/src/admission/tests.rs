@@ -40,6 +40,7 @@ fn rail() -> RailOffer {
     let payment = &parts().intent.payload().payment[0].clone();
     RailOffer {
         direct: false,
+        rent_to: None,
         rail: payment.rail.clone(),
         network: payment.network.clone(),
         asset: payment.asset.clone(),

@@ -52,6 +52,8 @@ pub(crate) struct Face<'a> {
     pub(crate) asset_version: Option<&'a str>,
     /// What a client may take to pay, s (spec §3.1).
     pub(crate) max_timeout_s: u64,
+    /// Who pays the fee of a payment on Solana; without it stock clients cannot pay there.
+    pub(crate) fee_payer: Option<&'a str>,
 }
 
 /// A payment entry of an admission, as canonical JSON without its challenge.
@@ -69,13 +71,16 @@ fn entry_text(admission: &Admission, index: usize, face: &Face<'_>) -> Option<(S
     let version = face.asset_version.map_or_else(String::new, |version| {
         format!(r#","version":{}"#, quoted(version))
     });
+    let fee_payer = face.fee_payer.map_or_else(String::new, |fee_payer| {
+        format!(r#","feePayer":{}"#, quoted(fee_payer))
+    });
     // A flow that is not named is `authorization`: only a direct payment waits for the work.
     let flow = match payment.direct {
         Some(_) => "",
         None => r#","paymentFlow":"upfront""#,
     };
     let tail = format!(
-        r#""intent":{intent_text},"paymentIndex":{index},"terms":"{terms}"}},"name":{}{flow}{version}}},"maxTimeoutSeconds":{},"network":{},"payTo":{},"scheme":"exact"}}"#,
+        r#""intent":{intent_text},"paymentIndex":{index},"terms":"{terms}"}}{fee_payer},"name":{}{flow}{version}}},"maxTimeoutSeconds":{},"network":{},"payTo":{},"scheme":"exact"}}"#,
         quoted(face.asset_name),
         face.max_timeout_s,
         quoted(payment.network.as_str()),

@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use d402_core::Ending;
+use d402_core::admission::RailOffer;
 use d402_core::ports::Rail;
-use d402_objects::{PaymentOption, TaskIntent, Value, cid_of, strict};
+use d402_objects::{Address, PaymentOption, TaskIntent, Value, cid_of, strict};
 use d402_settlement::market::{Quote, TaskParts};
 use serde::Deserialize;
 use serde_json::json;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use super::error::HttpError;
 use super::limits::{Body, MAX_BODY_BYTES};
+use super::opening::rail_of;
 use super::payment::settlement_response;
 use super::settle::x402_error;
 use super::verifying::{Asking, verified};
@@ -213,10 +215,25 @@ pub(super) async fn supported(State(state): State<HttpState>) -> Response {
             if let (Some(members), false) = (extra.as_object_mut(), rail.offer.direct) {
                 members.insert("paymentFlow".to_owned(), Value::from("upfront"));
             }
+            let lender = lender(&state, &rail.offer).map(|lender| Value::from(lender.as_str()));
+            if let (Some(members), Some(lender)) = (extra.as_object_mut(), lender) {
+                members.insert("feePayer".to_owned(), lender);
+            }
             json!({"x402Version": 2, "scheme": "exact", "network": rail.offer.network, "extra": extra})
         })
         .chain(state.0.rails.iter().filter_map(super::version_one::kind))
         .collect();
-    Json(json!({"kinds": kinds, "extensions": ["payment-identifier"], "signers": {}}))
+    let lenders = state.0.rails.iter().filter_map(|rail| {
+        let lender = lender(&state, &rail.offer)?;
+        Some((rail.offer.network.to_string(), json!([lender])))
+    });
+    let signers: serde_json::Map<String, Value> = lenders.collect();
+    Json(json!({"kinds": kinds, "extensions": ["payment-identifier"], "signers": signers}))
         .into_response()
+}
+
+/// Who signs payments of a rail as fee payer.
+fn lender(state: &HttpState, offer: &RailOffer) -> Option<Address> {
+    let rail = rail_of(state, &offer.rail, &offer.network)?;
+    rail.opener()?.lender()
 }

@@ -20,6 +20,7 @@ mod facilitator;
 mod limits;
 mod metrics;
 mod openapi;
+mod opening;
 mod payment;
 mod payments;
 mod results;

@@ -364,6 +364,7 @@ pub(super) fn x402_error(fault: &PaymentFault) -> &'static str {
         PaymentFault::Funds { .. } => "insufficient_funds",
         PaymentFault::Spent => "payment_already_used",
         PaymentFault::Simulation => "transaction_simulation_failed",
+        PaymentFault::Scheme { reason } => reason,
         // A rail that knows more ways to fail than this list still failed.
         _ => "invalid_payment",
     }

@@ -186,6 +186,7 @@ fn rail_of(rail: &dyn ports::Rail, config: &HttpConfig) -> Option<Rail> {
         .budgets
         .get(&(network.clone(), rail.name().to_owned()));
     let offer = RailOffer {
+        rent_to: None,
         rail: rail.name().parse().ok()?,
         direct: rail.direct().is_some(),
         network,

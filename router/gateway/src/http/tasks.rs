@@ -1,19 +1,22 @@
 //! `POST /tasks`: 402 without a payment, 200 or 202 with one.
 
-use axum::extract::State;
+use axum::Extension;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use d402_core::admission::{Admission, Draw, TaskRequest, admit};
+use d402_core::admission::{Admission, Draw, RailOffer, TaskRequest, admit};
 use d402_objects::{Cid, Hex32, Nonce16, Value, canonical, strict};
 use d402_settlement::market::chain_of;
 use d402_settlement::timing::ChainClass;
 use serde::Deserialize as _;
 use sha2::{Digest, Sha256};
+use std::net::{IpAddr, SocketAddr};
 
 use super::challenge::{Bound, Face, Frame, sorted_query, write};
 use super::directory::View;
 use super::error::HttpError;
 use super::limits::{Body, MAX_BODY_BYTES};
+use super::opening::admitted_with_vaults;
 use super::secrets::access_hash;
 use super::{HttpState, payment, settle, version_one};
 
@@ -21,6 +24,7 @@ use super::{HttpState, payment, settle, version_one};
 pub(super) struct Asked<'a> {
     pub(super) request: TaskRequest,
     pub(super) headers: &'a HeaderMap,
+    pub(super) from: Option<IpAddr>,
     pub(super) query: String,
     pub(super) body_sha256: Hex32,
 }
@@ -40,6 +44,7 @@ impl Asked<'_> {
 
 pub(super) async fn create(
     State(state): State<HttpState>,
+    from: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     uri: Uri,
     Body(body): Body,
@@ -47,6 +52,7 @@ pub(super) async fn create(
     let asked = Asked {
         request: parse(&body)?,
         headers: &headers,
+        from: from.map(|Extension(from)| from.0.ip()),
         query: sorted_query(uri.query()),
         body_sha256: Hex32::from_bytes(Sha256::digest(&body).into()),
     };
@@ -92,14 +98,18 @@ fn parse(body: &[u8]) -> Result<TaskRequest, HttpError> {
         })
 }
 
-/// Answers with a fresh 402. Writes nothing, signs nothing.
+/// Answers with a fresh 402. Writes nothing, signs nothing, but for a vault where the request asks for one.
 pub(super) async fn challenge(
     state: &HttpState,
     asked: &Asked<'_>,
     error: Option<&'static str>,
 ) -> Result<Response, HttpError> {
     let inner = &state.0;
-    let (admission, token, now_ms) = admitted(state, asked).await?;
+    let Admitted {
+        admission,
+        token,
+        now_ms,
+    } = admitted_with_vaults(state, asked).await?;
     let faces: Vec<Face<'_>> = admission
         .intent
         .payment
@@ -122,12 +132,21 @@ pub(super) async fn challenge(
     )
 }
 
-/// What this request can be offered now, the access token that opens its result if the request brought no
-/// `accessHash`, and when that was. Nothing is written.
+/// What a request can be offered.
+pub(super) struct Admitted {
+    pub(super) admission: Admission,
+    /// Opens the result, if the request brought no `accessHash`.
+    pub(super) token: Option<String>,
+    /// When that was.
+    pub(super) now_ms: u64,
+}
+
+/// What this request can be offered now on these rails. Nothing is written.
 pub(super) async fn admitted(
     state: &HttpState,
     asked: &Asked<'_>,
-) -> Result<(Admission, Option<String>, u64), HttpError> {
+    rails: &[RailOffer],
+) -> Result<Admitted, HttpError> {
     let inner = &state.0;
     let now_ms = state.now_ms();
     let view = inner.directory.view(now_ms).await?;
@@ -152,7 +171,7 @@ pub(super) async fn admitted(
         &asked.request,
         &inner.config.policy,
         &view.catalogue,
-        &inner.rail_offers,
+        rails,
         &draw,
     )?;
     check_input(
@@ -160,7 +179,11 @@ pub(super) async fn admitted(
         &admission.listing.manifest.cid(),
         &asked.request.input,
     )?;
-    Ok((admission, token, now_ms))
+    Ok(Admitted {
+        admission,
+        token,
+        now_ms,
+    })
 }
 
 fn split(random: [u8; 48]) -> (Nonce16, [u8; 32]) {
@@ -171,7 +194,7 @@ fn split(random: [u8; 48]) -> (Nonce16, [u8; 32]) {
     (Nonce16::from_bytes(nonce), salt)
 }
 
-fn face<'a>(state: &'a HttpState, payment: &d402_objects::PaymentOption) -> Face<'a> {
+fn face<'a>(state: &'a HttpState, payment: &'a d402_objects::PaymentOption) -> Face<'a> {
     let rail = state
         .0
         .rails
@@ -182,6 +205,7 @@ fn face<'a>(state: &'a HttpState, payment: &d402_objects::PaymentOption) -> Face
         asset_name: rail.map_or("", |r| r.asset.name.as_str()),
         asset_version: rail.and_then(|r| r.asset.version.as_deref()),
         max_timeout_s: if base { 120 } else { 60 },
+        fee_payer: payment.rent_to.as_ref().map(d402_objects::Address::as_str),
     }
 }
 

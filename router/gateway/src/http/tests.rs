@@ -10,6 +10,7 @@ mod direct;
 mod fakes;
 mod limits;
 mod offering;
+mod opening;
 mod paying;
 mod reading;
 mod showing;

@@ -20,7 +20,7 @@ use super::error::HttpError;
 use super::payment::PAYMENT_RESPONSE;
 use super::settle::{Standing, buy, existing};
 use super::state::Rail;
-use super::tasks::{Asked, admitted, challenge};
+use super::tasks::{Admitted, Asked, admitted, challenge};
 
 /// Header of a paid request.
 const X_PAYMENT: HeaderName = HeaderName::from_static("x-payment");
@@ -159,7 +159,11 @@ async fn answer(
     {
         return Err(HttpError::ClientIdTaken { task_id });
     }
-    let (admission, token, now_ms) = admitted(state, asked).await?;
+    let Admitted {
+        admission,
+        token,
+        now_ms,
+    } = admitted(state, asked, &state.0.rail_offers).await?;
     let Some(redeemed) = offered_on(&admission, (rail.name(), rail.network()), now_ms) else {
         return challenge(state, asked, Some("invalid_network")).await;
     };

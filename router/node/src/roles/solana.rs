@@ -1,12 +1,14 @@
 //! A gateway's Solana cluster: providers, key, transaction book, rail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use d402_core::ports::Rail;
 use d402_gateway::http::Asset;
 use d402_objects::{Amount, Caip2};
 use d402_rails::svm::book::TransactionBook;
-use d402_rails::svm::{Caps, Sender, SolanaKey, VaultRail, VaultRailOptions};
+use d402_rails::svm::opening::{OpeningBook, OpeningCaps};
+use d402_rails::svm::{Caps, Finalizer, Sender, SolanaKey, VaultRail, VaultRailOptions};
 use d402_settlement::market::{SOLANA_NETWORK, chain_of};
 use d402_settlement::{Codec, Domain};
 use d402_svm::{Address, Chain, ChainOptions, Finality};
@@ -18,10 +20,12 @@ use crate::config::{ConfigError, SolanaRail, setting};
 const MIN_BUDGET: u64 = 10_000;
 /// $10: up to here `confirmed` is enough (threat #36).
 const MAX_BUDGET: u64 = 10_000_000;
+/// How often vaults are looked at that nothing more can happen to.
+const TIDY_EVERY: Duration = Duration::from_secs(15);
 
 /// Opens a rail of the configuration.
 pub(super) async fn open(
-    context: &Context,
+    context: &mut Context,
     section: &SolanaRail,
 ) -> Result<(Arc<dyn Rail>, Asset), NodeError> {
     let chain = Arc::new(chain(section)?);
@@ -45,7 +49,36 @@ pub(super) async fn open(
         decimals: 6,
         budgets: least..=most,
     };
-    Ok((Arc::new(VaultRail::new(options, chain, sender)), asset))
+    let mut rail = VaultRail::new(options, chain, sender);
+    if section.open_vaults {
+        let file = format!("openings-{}.sqlite", rail.sender().payer());
+        let book = OpeningBook::open(&context.config.state_dir.join(file), OpeningCaps::DEFAULT)
+            .await
+            .map_err(|e| NodeError::Base {
+                what: "book of opened vaults",
+                source: Box::new(e),
+            })?;
+        rail = rail.with_openings(book);
+    }
+    let rail = Arc::new(rail);
+    tidy(context, Finalizer::new(Arc::clone(&rail)));
+    Ok((rail, asset))
+}
+
+/// What is left on the chain goes back to who paid it, whether or not a task still asks for it.
+fn tidy(context: &mut Context, finalizer: Finalizer) {
+    let stop = context.stop.clone();
+    context.tasks.spawn(async move {
+        let mut interval = tokio::time::interval(TIDY_EVERY);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = interval.tick() => if let Err(error) = finalizer.tidy().await {
+                    tracing::warn!(%error, "vaults are not tidied up");
+                }
+            }
+        }
+    });
 }
 
 /// Genesis hash and program behind a network's name; the simulated rail is no cluster.

@@ -30,6 +30,15 @@ pub enum MoneyBody {
         #[serde(with = "hex_bytes")]
         transaction: Vec<u8>,
     },
+    /// Signs the buyer's x402 `exact` as its fee payer, and broadcasts it.
+    PayExact {
+        /// 304 bytes.
+        #[serde(with = "hex_bytes")]
+        terms: Vec<u8>,
+        /// The transaction without our signature, as it came.
+        #[serde(with = "hex_bytes")]
+        transaction: Vec<u8>,
+    },
     /// Executes a receipt.
     Settle {
         /// 304 bytes.
@@ -115,7 +124,10 @@ impl MoneyBody {
     #[must_use]
     pub fn terms(&self) -> &[u8] {
         match self {
-            Self::Pay { terms, .. } | Self::Settle { terms, .. } | Self::Sweep { terms } => terms,
+            Self::Pay { terms, .. }
+            | Self::PayExact { terms, .. }
+            | Self::Settle { terms, .. }
+            | Self::Sweep { terms } => terms,
         }
     }
 }

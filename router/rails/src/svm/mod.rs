@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`key`] | an Ed25519 key of this machine |
 //! | [`open`] | the buyer's own `open` with the deposit in it, as x402 carries it |
+//! | [`exact`] | the checks of x402's scheme `exact`, before this gateway's key signs as fee payer |
+//! | `cosign` | payments by `exact`: verified, signed as fee payer, written down, broadcast |
+//! | [`opening`] | vaults that are opened for requests nobody paid for yet |
 //! | [`body`] | the bytes of a money effect |
 //! | [`book`] | which intent is which signed transaction, durable |
 //! | [`sender`] | intents become transactions, each at most once |
@@ -15,11 +18,14 @@
 
 pub mod body;
 pub mod book;
+mod cosign;
 pub mod devnet;
+pub mod exact;
 pub mod finalizer;
 pub mod key;
 mod money;
 pub mod open;
+pub mod opening;
 pub mod outcome;
 pub mod sender;
 #[cfg(test)]

@@ -286,8 +286,13 @@ impl Sender {
         self.write_down(entry).await
     }
 
+    /// The wall clock, ms.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
     /// Durable, and within the budget, or nothing is sent.
-    async fn write_down(&self, entry: Entry) -> Result<Entry, SendError> {
+    pub(super) async fn write_down(&self, entry: Entry) -> Result<Entry, SendError> {
         let mut book = self.book().await;
         // Two submissions of one intent can have come here together.
         if let Some(other) = book.find(entry.intent).await?

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use d402_core::ports::{
-    Deposit, PaymentFault, Rail, RailError, Settled, VaultState, VerifiedPayment,
+    Deposit, PaymentFault, Rail, RailError, Settled, VaultOpener, VaultState, VerifiedPayment,
 };
 use d402_objects::{Amount, Cid, Hex32, SignedReceipt};
 use d402_settlement::ledger::VaultAccount;
@@ -20,17 +20,19 @@ use d402_svm::{
     Address, Chain, Fault, Level, RpcError, Signature, Silence, Status, VaultView, address,
 };
 use d402_wire::simchain::{PaidKind, PaidRow};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::body::MoneyBody;
+use super::exact::Received;
 use super::money::settle_body;
 use super::open::OpenPayment;
+use super::opening::OpeningBook;
 use super::outcome::{refused, retry};
 use super::sender::Sender;
 use crate::recent::Recent;
 
 /// A blockhash is good for this many blocks.
-const BLOCKHASH_LIFE: u64 = 150;
+pub(super) const BLOCKHASH_LIFE: u64 = 150;
 /// `SetNotPublished` of the program.
 const SET_NOT_PUBLISHED: u32 = 6_005;
 
@@ -56,11 +58,12 @@ pub struct VaultRail {
     token_program: OnceCell<Address>,
     table: OnceCell<Option<Table>>,
     payments: Recent<Seen>,
+    pub(super) openings: Option<Mutex<OpeningBook>>,
 }
 
 /// What is remembered of a payment; forgetting it only makes the rail wait longer.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(super) struct Seen {
     signature: Option<Signature>,
     /// No block above this height executes it.
     last_valid: u64,
@@ -79,7 +82,15 @@ impl VaultRail {
             token_program: OnceCell::new(),
             table: OnceCell::new(),
             payments: Recent::default(),
+            openings: None,
         }
+    }
+
+    /// Opens vaults for requests nobody paid for yet, as far as this book's caps go (threat #19).
+    #[must_use]
+    pub fn with_openings(mut self, book: OpeningBook) -> Self {
+        self.openings = Some(Mutex::new(book));
+        self
     }
 
     /// The sender.
@@ -151,7 +162,11 @@ impl VaultRail {
 
     /// From which height on a payment seen by now is void: its blockhash is no younger than the highest block.
     /// Without an earlier look this is the latest it can be, also after a restart that forgot everything.
-    async fn seen(&self, id: Hex32, signature: Option<Signature>) -> Result<Seen, RailError> {
+    pub(super) async fn seen(
+        &self,
+        id: Hex32,
+        signature: Option<Signature>,
+    ) -> Result<Seen, RailError> {
         let known = self.payments.recall(id);
         let seen = match known {
             Some(seen) => Seen {
@@ -295,6 +310,11 @@ impl Rail for VaultRail {
             return Ok(Err(PaymentFault::Malformed));
         };
         let place = self.place(terms).await?;
+        if let Ok(received) = Received::parse(payload)
+            && self.is_exact(&received)
+        {
+            return self.verify_exact(&received, (&place, terms)).await;
+        }
         let paying = match payment.check(&place) {
             Ok(paying) => paying,
             Err(fault) => return Ok(Err(fault)),
@@ -334,6 +354,7 @@ impl Rail for VaultRail {
         self.watch(&place).await?;
         match &body {
             MoneyBody::Pay { transaction, .. } => self.submit_payment(&place, transaction).await,
+            MoneyBody::PayExact { transaction, .. } => self.submit_exact(&place, transaction).await,
             MoneyBody::Settle {
                 receipt,
                 set,
@@ -404,12 +425,20 @@ impl Rail for VaultRail {
 
     async fn transaction(&self, payment_id: Hex32) -> Result<Option<String>, RailError> {
         let seen = self.payments.recall(payment_id);
-        let Some(signature) = seen.and_then(|seen| seen.signature) else {
+        let signature = match seen.and_then(|seen| seen.signature) {
+            None => self.cosigned(payment_id).await?.map(|e| e.signature),
+            known => known,
+        };
+        let Some(signature) = signature else {
             return Ok(None);
         };
         let status = self.chain.status(&signature).await.map_err(unknown)?;
         let is_there = status.is_some_and(|status| status.is_confirmed() && status.succeeded());
         Ok(is_there.then(|| signature.to_string()))
+    }
+
+    fn opener(&self) -> Option<&dyn VaultOpener> {
+        self.openings.as_ref().map(|_| self as &dyn VaultOpener)
     }
 
     async fn vault(&self, terms: &[u8]) -> Result<VaultState, RailError> {

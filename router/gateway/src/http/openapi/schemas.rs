@@ -111,6 +111,7 @@ fn requests() -> Value {
                 "onSilence": {"enum": ["refund", "majority"]},
                 "accessHash": reference("Hex32"),
                 "publish": {"type": "boolean"},
+                "openVault": {"type": "boolean"},
                 "sync": {"type": "boolean"},
             },
         },

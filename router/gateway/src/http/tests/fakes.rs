@@ -1,16 +1,18 @@
 //! Ports that live in memory and count what they are asked.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use d402_core::ports::{
     BlobStore, Clock, CreateOutcome, Deposit, Directory, DirectoryEntry, DirectoryOutcome,
-    MarketNetwork, MoneyEffect, NetworkError, NewTask, PaymentFault, Rail, RailError, Step,
-    StepOutcome, StoreError, TaskStore, Topic, VaultState, VerifiedPayment,
+    MarketNetwork, MoneyEffect, NetworkError, NewTask, NotOpened, OpenAsk, PaymentFault, Rail,
+    RailError, Step, StepOutcome, StoreError, TaskStore, Topic, VaultOpener, VaultState,
+    VerifiedPayment,
 };
-use d402_objects::{Amount, Cid, Hex32, SignedReceipt, Value};
+use d402_objects::{Address, Amount, Cid, Hex32, SignedReceipt, Value};
 use d402_settlement::ValidatorSet;
 use d402_wire::{NodeAddress, RawEnvelope, Request, Response};
 
@@ -310,7 +312,19 @@ pub(super) struct Purse {
     pub(super) calls: AtomicUsize,
     pub(super) submitted: Mutex<Vec<Vec<u8>>>,
     learned: Mutex<Vec<[u8; 32]>>,
+    /// What it says when it is asked to open a vault; `None` where it opens none.
+    pub(super) opening: Option<Opening>,
+    /// What it was asked to open: budget, terms, and where from.
+    pub(super) opened: Mutex<Vec<(Amount, Vec<u8>, Option<IpAddr>)>>,
     clock: Arc<HandClock>,
+}
+
+/// How a rail opens vaults.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Opening {
+    Opens,
+    Refuses,
+    Silent,
 }
 
 impl Purse {
@@ -320,6 +334,8 @@ impl Purse {
             calls: AtomicUsize::new(0),
             submitted: Mutex::new(Vec::new()),
             learned: Mutex::new(Vec::new()),
+            opening: None,
+            opened: Mutex::new(Vec::new()),
             clock,
         }
     }
@@ -414,6 +430,10 @@ impl Rail for Purse {
         }
     }
 
+    fn opener(&self) -> Option<&dyn VaultOpener> {
+        self.opening.map(|_| self as &dyn VaultOpener)
+    }
+
     async fn vault(&self, _terms: &[u8]) -> Result<VaultState, RailError> {
         Ok(VaultState::Open {
             balance: Amount::from(10_000),
@@ -422,5 +442,33 @@ impl Rail for Purse {
 
     async fn chain_now_ms(&self) -> Result<u64, RailError> {
         Ok(self.clock.now_ms())
+    }
+}
+
+#[async_trait]
+impl VaultOpener for Purse {
+    fn lender(&self) -> Option<Address> {
+        Some(d402_settlement::market::testkit::wallet("lender", 0))
+    }
+
+    async fn open(
+        &self,
+        ask: &OpenAsk<'_>,
+        terms: &[u8],
+    ) -> Result<Result<(), NotOpened>, RailError> {
+        let decoded = d402_settlement::Terms::decode(terms.try_into().unwrap());
+        let learned = self.learned.lock().unwrap();
+        assert!(
+            learned.contains(&decoded.validator_set.0),
+            "set not learned"
+        );
+        assert_eq!(ask.now_ms, self.clock.now_ms());
+        let opened = (ask.budget, terms.to_vec(), ask.from);
+        self.opened.lock().unwrap().push(opened);
+        match self.opening.unwrap() {
+            Opening::Opens => Ok(Ok(())),
+            Opening::Refuses => Ok(Err(NotOpened::NoMoney)),
+            Opening::Silent => Err(RailError::Unknown),
+        }
     }
 }

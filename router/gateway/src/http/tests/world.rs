@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::fakes::{Blobs, Empty, HandClock, Library, Purse, Shelves};
+use super::fakes::{Blobs, Empty, HandClock, Library, Opening, Purse, Shelves};
 use crate::engine::{Engine, EngineConfig, Ports};
 use crate::http::{HttpConfig, HttpState, Policy, router};
 
@@ -100,8 +100,16 @@ impl World {
         Self::of(spec, change)
     }
 
+    /// A gateway whose rail opens vaults, or does not.
+    pub(super) fn opening(opening: Opening) -> Self {
+        let mut spec = TaskSpec::single(3, 4);
+        spec.issued_at_ms = START_MS;
+        spec.price = 1_000;
+        Self::over(spec, (Vec::new(), Some(opening)), |_| {})
+    }
+
     pub(super) fn of(spec: TaskSpec, change: impl FnOnce(&mut HttpConfig)) -> Self {
-        Self::beside(spec, Vec::new(), change)
+        Self::over(spec, (Vec::new(), None), change)
     }
 
     /// With more rails than the purse.
@@ -110,12 +118,22 @@ impl World {
         more: Vec<Arc<dyn Rail>>,
         change: impl FnOnce(&mut HttpConfig),
     ) -> Self {
+        Self::over(spec, (more, None), change)
+    }
+
+    fn over(
+        spec: TaskSpec,
+        (more, opening): (Vec<Arc<dyn Rail>>, Option<Opening>),
+        change: impl FnOnce(&mut HttpConfig),
+    ) -> Self {
         let actors = Actors::on(&spec.network, usize::from(spec.n));
         let parts = Scene::parts(&spec, &actors);
         let clock = Arc::new(HandClock(AtomicU64::new(START_MS)));
         let (store, blobs) = (Arc::new(Shelves::default()), Arc::new(Blobs::default()));
         let (library, network) = (Arc::new(Library::default()), Arc::new(Empty::default()));
-        let purse = Arc::new(Purse::new(Arc::clone(&clock)));
+        let mut purse = Purse::new(Arc::clone(&clock));
+        purse.opening = opening;
+        let purse = Arc::new(purse);
         library.add(parts.manifest.cid(), parts.manifest.to_value());
         library.add(parts.registration.cid(), parts.registration.to_value());
         for offer in &parts.offers {

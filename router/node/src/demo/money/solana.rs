@@ -61,6 +61,7 @@ impl Cluster {
             min_budget: Some(Amount::from(1_000_u64)),
             max_budget: None,
             daily_lamports: None,
+            open_vaults: false,
             development: true,
         });
         Ok(())
