@@ -165,6 +165,7 @@ impl SolanaMarket {
     pub fn wishes(&self, seed: u64, deadline_ms: u64) -> Wishes {
         let budget = Amount::from(12_000_u64);
         Wishes {
+            worker: None,
             capability_id: "json.transform@1".to_owned(),
             input: jq(seed),
             mode: Some(Mode::Single),

@@ -119,7 +119,11 @@ async fn rails(context: &mut Context) -> Result<Sold, NodeError> {
     }
     for section in &sections {
         let (rail, asset) = super::base::open(context, section).await?;
-        let fields = ("gateway.rail.network", "gateway.rail.asset", "gateway.rail.name");
+        let fields = (
+            "gateway.rail.network",
+            "gateway.rail.asset",
+            "gateway.rail.name",
+        );
         sold.sell(fields, (&section.network, &section.asset), asset, rail)?;
     }
     for section in &clusters {
