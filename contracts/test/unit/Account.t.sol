@@ -35,6 +35,25 @@ contract AccountTest is Scene {
         account.transferEther{gas: 200_000}(buyer, 1);
     }
 
+    /// EIP-150 hands over 63/64 of what there is: a check for the cap alone would let a submitter choose a gas limit at
+    /// which a token that needs nearly all of it fails.
+    function test_M6c_a_token_that_needs_nearly_the_whole_cap_is_paid_at_every_gas_limit_that_passes() public {
+        EscrowAccount account = new EscrowAccount();
+        HungryToken token = new HungryToken();
+        uint256 paid;
+        uint256 refused;
+        for (uint256 gasLimit = 295_000; gasLimit < 325_000; gasLimit += 250) {
+            try account.transfer{gas: gasLimit}(address(token), buyer, 1) returns (bool sent) {
+                assertTrue(sent, "a payee who can be paid");
+                ++paid;
+            } catch {
+                ++refused;
+            }
+        }
+        assertGt(paid, 0);
+        assertGt(refused, 0);
+    }
+
     function test_a_token_without_code_is_not_paid() public {
         EscrowAccount account = new EscrowAccount();
         assertFalse(account.transfer(makeAddr("no code"), buyer, 1));
@@ -102,5 +121,12 @@ contract AccountTest is Scene {
         _settleThree(terms);
         assertEq(ledger.statusOf(terms).settled, true);
         assertEq(ledger.statusOf(terms).sweepable, true);
+    }
+}
+
+/// Pays whoever brings nearly all the gas a token call gets.
+contract HungryToken {
+    function transfer(address, uint256) external view returns (bool) {
+        return gasleft() > 299_000;
     }
 }

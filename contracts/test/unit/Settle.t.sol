@@ -189,6 +189,13 @@ contract SettleTest is Scene {
         _refuse(_paid(_rows(1, 1)), abi.encodeWithSelector(ITaskEscrow.WrongSet.selector, got, terms.validatorSet));
     }
 
+    /// A member's kind is what the buyer agreed to, as much as its key.
+    function test_threat_51_WrongSet_for_the_same_keys_of_another_kind() public {
+        set.members[4].kind = 1;
+        bytes32 got = ledger.hashSet(set);
+        _refuse(_paid(_rows(1, 1)), abi.encodeWithSelector(ITaskEscrow.WrongSet.selector, got, terms.validatorSet));
+    }
+
     function test_TooManyRows() public {
         workers = _sortedWallets(17);
         _refuse(_paid(_rows(17, 1)), abi.encodeWithSelector(ITaskEscrow.TooManyRows.selector, 17));

@@ -65,7 +65,7 @@ async fn undo(stage: &Stage, to: Value) {
     assert_eq!(undone, json!(true));
 }
 
-/// Makes the next block with the token blocking `victim` in front of everything else, and lets it in again.
+/// Makes the next block with the token blocking `victim` in front of everything else.
 async fn block_in_front(stage: &Stage, victim: Address) {
     alloy::sol! { function setBlocked(address who, bool value) external; }
     let call = setBlockedCall {
@@ -82,11 +82,10 @@ async fn block_in_front(stage: &Stage, victim: Address) {
     sent.unwrap();
     stage.devnet.mine(1).await.unwrap();
     mine_by_itself(stage, true).await;
-    stage.set_blocked(victim, false).await;
 }
 
 /// Sends a call whose trial run passes and which is then executed without effect, because the token blocks
-/// `victim` in front of it.
+/// `victim` in front of it; the sender sees that.
 async fn bring_to_nothing(
     stage: &Stage,
     sender: &Sequencer,
@@ -97,6 +96,12 @@ async fn bring_to_nothing(
     let waiting = sender.bring(intent, USDC, call).await;
     assert!(matches!(waiting, Err(SendError::Waiting)), "{waiting:?}");
     block_in_front(stage, victim).await;
+    let reverted = sender.bring(intent, USDC, call).await;
+    assert!(
+        matches!(reverted, Err(SendError::Reverted { .. })),
+        "{reverted:?}"
+    );
+    stage.set_blocked(victim, false).await;
 }
 
 async fn nonce_of(stage: &Stage, who: Address) -> u64 {
@@ -170,6 +175,12 @@ async fn a_payment_tried_again_after_a_revert_moves_money_once_whatever_is_undon
     let waiting = rail.submit(&body).await;
     assert!(matches!(waiting, Err(RailError::Unknown)), "{waiting:?}");
     block_in_front(&stage, buyer.address()).await;
+    let refused = rail.submit(&body).await;
+    assert!(
+        matches!(refused, Err(RailError::Retry { .. })),
+        "{refused:?}"
+    );
+    stage.set_blocked(buyer.address(), false).await;
     assert_eq!(stage.devnet.units(buyer.address()).await.unwrap(), 20_000);
     rail.submit(&body).await.unwrap();
     assert_eq!(nonce_of(&stage, gas).await, 2, "a nonce of its own");
