@@ -215,8 +215,8 @@ fn m7a_the_digest_and_the_signatures_of_the_same_decision_on_base_settle_nothing
         .send(&[signed, settle.clone()], &[&payer()]);
     assert!(result.is_err());
     // The same two instructions with the validators' own signatures over the own digest are what is asked for.
-    let mut scene = scene;
-    let result = scene
+    let mut as_asked = scene.clone();
+    let result = as_asked
         .chain
         .send(&[ed25519(&keys, &own), settle], &[&payer()]);
     accepted(result);
