@@ -24,6 +24,7 @@ pub mod address;
 pub mod chain;
 pub mod events;
 pub mod instructions;
+mod level;
 pub mod settling;
 pub mod token;
 pub mod transaction;

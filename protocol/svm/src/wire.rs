@@ -126,10 +126,9 @@ impl Fault {
         {
             return Self::Program { index, code };
         }
-        let name = match err {
-            Value::String(name) => name.clone(),
-            other => other.to_string(),
-        };
+        let name = err
+            .as_str()
+            .map_or_else(|| err.to_string(), ToOwned::to_owned);
         Self::Runtime(name.chars().take(80).collect())
     }
 }

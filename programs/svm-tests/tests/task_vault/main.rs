@@ -14,6 +14,7 @@ mod approve;
 mod close;
 mod codes;
 mod credits;
+mod golden;
 mod lifecycle;
 mod open;
 mod payable;

@@ -23,7 +23,7 @@ pub mod open;
 pub mod outcome;
 pub mod sender;
 #[cfg(test)]
-mod tests {}
+mod tests;
 pub mod vault;
 
 pub use finalizer::{Finalizer, Tidied};

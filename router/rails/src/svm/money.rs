@@ -119,7 +119,7 @@ impl VaultRail {
         let digest = settlement_digest(&place.domain, &place.terms_hash, &settlement);
         let signed = approvals(set, signatures).ok_or_else(|| refused("SignatureForm"))?;
         if signed.is_empty() {
-            return Err(self.failed(Verdict::Never("NotEnoughSignatures".to_owned())));
+            return Err(failed(Verdict::Never("NotEnoughSignatures".to_owned())));
         }
         let receipt = self.receipt(place, &settlement).await?;
         let evidence = Evidence {
@@ -245,10 +245,11 @@ impl VaultRail {
             Err(SendError::Failed(fault)) => fault,
             Err(error) => return Err(SettleFault::Other(not_sent(&error))),
         };
-        Err(match judge(&fault, silence_helps) {
-            Verdict::AlreadySettled => SettleFault::AlreadySettled,
-            verdict => SettleFault::Other(self.failed(verdict)),
-        })
+        let verdict = judge(&fault, silence_helps);
+        if verdict == Verdict::AlreadySettled {
+            return Err(SettleFault::AlreadySettled);
+        }
+        Err(SettleFault::Other(failed(verdict)))
     }
 
     /// A sweep may be wanted again whenever something came afterwards, so every executed one is followed by an
@@ -266,14 +267,16 @@ impl VaultRail {
                 round,
                 ..draft(vec![sweep], false, 0)
             };
-            return match self.sender.bring(key, &draft, None).await {
-                Ok(_) => Ok(()),
-                Err(SendError::Failed(fault)) => match judge(&fault, false) {
-                    Verdict::NothingToSweep => Ok(()),
-                    verdict => Err(self.failed(verdict)),
-                },
-                Err(error) => Err(not_sent(&error)),
+            let fault = match self.sender.bring(key, &draft, None).await {
+                Ok(_) => return Ok(()),
+                Err(SendError::Failed(fault)) => fault,
+                Err(error) => return Err(not_sent(&error)),
             };
+            let verdict = judge(&fault, false);
+            if verdict == Verdict::NothingToSweep {
+                return Ok(());
+            }
+            return Err(failed(verdict));
         }
         Err(retry("SweptTooOften"))
     }
@@ -281,18 +284,18 @@ impl VaultRail {
     async fn bring(&self, key: Hex32, draft: &Draft, silence: bool) -> Result<(), RailError> {
         match self.sender.bring(key, draft, None).await {
             Ok(_) => Ok(()),
-            Err(SendError::Failed(fault)) => Err(self.failed(judge(&fault, silence))),
+            Err(SendError::Failed(fault)) => Err(failed(judge(&fault, silence))),
             Err(error) => Err(not_sent(&error)),
         }
     }
+}
 
-    fn failed(&self, verdict: Verdict) -> RailError {
-        match verdict {
-            Verdict::NotNow(rule) => retry(rule),
-            Verdict::Never(rule) => RailError::Refused { rule },
-            Verdict::AlreadySettled => refused("AlreadySettled"),
-            Verdict::NothingToSweep | Verdict::NothingToClose => RailError::Unknown,
-        }
+fn failed(verdict: Verdict) -> RailError {
+    match verdict {
+        Verdict::NotNow(rule) => retry(rule),
+        Verdict::Never(rule) => RailError::Refused { rule },
+        Verdict::AlreadySettled => refused("AlreadySettled"),
+        Verdict::NothingToSweep | Verdict::NothingToClose => RailError::Unknown,
     }
 }
 
