@@ -42,7 +42,7 @@ type Frames = Framed<UnixStream, LengthDelimitedCodec>;
 
 async fn read(mut source: SplitStream<Frames>, inbound: mpsc::Sender<ToBridge>) {
     while let Some(Ok(bytes)) = source.next().await {
-        match d402_wire::decode::<ToBridge>(&bytes, MAX_FRAME_BYTES) {
+        match d402_wire::decode_message::<ToBridge>(&bytes, MAX_FRAME_BYTES) {
             Ok(message) => {
                 if inbound.send(message).await.is_err() {
                     return;

@@ -217,7 +217,7 @@ impl Bridge {
     async fn publish_offer(&self, front: &NodeAddress, outbound: &mpsc::Sender<FromBridge>) {
         match offer::sign(&self.shared.config, self.keys(), front, now_ms()) {
             Ok(offer) => {
-                let object = RawEnvelope(offer.to_value());
+                let object = RawEnvelope::of(&offer);
                 let _gone = outbound.send(FromBridge::Publish { object }).await;
             }
             Err(error) => tracing::error!(%error, "no offer can be made of this configuration"),

@@ -1,6 +1,8 @@
 //! Every kind of envelope by its name, for readers that do not know what they were given.
 
-use serde_json::Value;
+use std::sync::Arc;
+
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     Bid, BidAck, Cid, ClaimCommit, CommitAck, DeprecationRecord, Document, Inventory, Lease,
@@ -100,7 +102,13 @@ macro_rules! kinds {
             /// The canonical bytes of the envelope.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8] {
-                match self { $(Self::$kind(object) => object.as_bytes(),)* }
+                self.text().get().as_bytes()
+            }
+
+            /// The canonical text of the envelope, shared.
+            #[must_use]
+            pub fn text(&self) -> &Arc<RawValue> {
+                match self { $(Self::$kind(object) => object.text(),)* }
             }
         }
 
@@ -174,7 +182,7 @@ fn kind_of(envelope: &Value) -> Result<ObjectKind, ObjectError> {
 
 impl serde::Serialize for AnySigned {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_value().serialize(serializer)
+        self.text().serialize(serializer)
     }
 }
 

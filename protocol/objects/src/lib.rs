@@ -18,6 +18,8 @@ mod keys;
 mod numbers;
 mod objects;
 mod payload;
+mod recent;
+mod shelf;
 mod signed;
 mod text;
 

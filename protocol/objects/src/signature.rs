@@ -4,23 +4,36 @@
 //! (threat #26). Here A and R must be canonical and not of small order, S < L, and the equation
 //! is checked without the cofactor, exactly as the chains' verifiers do.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ed25519_dalek::{Signature, VerifyingKey};
+use sha2::{Digest, Sha256};
 
+use crate::recent::Recent;
 use crate::{EvmAddress, SignatureFault};
 
-/// How many Ed25519 signatures [`verify_strict`] was asked about.
+/// How many Ed25519 signatures were checked on the curve.
 static CHECKS: AtomicU64 = AtomicU64::new(0);
 
-/// Ed25519 signatures of objects that this process has checked so far: the unit in which the work of a market is
-/// counted. Only ever grows.
+/// Signatures remembered in each generation: those of some thousand tasks at work, about 3 MB in all.
+const MOST_SIGNATURES: usize = 32_768;
+/// Keys remembered in each generation.
+const MOST_KEYS: usize = 1_024;
+
+/// Valid signatures, by [`evidence`].
+static VALID: LazyLock<Recent<[u8; 32], ()>> = LazyLock::new(|| Recent::new(MOST_SIGNATURES));
+/// Points of canonical keys.
+static POINTS: LazyLock<Recent<[u8; 32], VerifyingKey>> = LazyLock::new(|| Recent::new(MOST_KEYS));
+
+/// Ed25519 signatures of objects that this process has checked on the curve so far, not counting those that were
+/// remembered: the unit in which the work of a market is counted. Only ever grows.
 #[must_use]
 pub fn checks() -> u64 {
     CHECKS.load(Ordering::Relaxed)
 }
 
-/// Checks an Ed25519 signature under the strict rule.
+/// Checks an Ed25519 signature under the strict rule. What was found valid lately is not worked out again.
 ///
 /// # Errors
 /// [`SignatureFault::Key`] for a key that is not a canonical point, [`SignatureFault::Ed25519`]
@@ -30,9 +43,26 @@ pub fn verify_strict(
     message: &[u8],
     signature: &[u8; 64],
 ) -> Result<(), SignatureFault> {
+    VALID.get_or(evidence(key, message, signature), || {
+        check(key, message, signature)
+    })
+}
+
+/// A name for exactly this question: two of the three parts have a fixed length, so no other triple has these bytes.
+fn evidence(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(key)
+        .chain_update(signature)
+        .chain_update(message)
+        .finalize()
+        .into()
+}
+
+fn check(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), SignatureFault> {
     CHECKS.fetch_add(1, Ordering::Relaxed);
-    let key = decompress(key)?;
-    key.verify_strict(message, &Signature::from_bytes(signature))
+    POINTS
+        .get_or(*key, || decompress(key))?
+        .verify_strict(message, &Signature::from_bytes(signature))
         .map_err(|_| SignatureFault::Ed25519)
 }
 
@@ -198,7 +228,53 @@ mod tests {
 
 #[cfg(test)]
 mod ed25519_tests {
+    use ed25519_dalek::{Signer as _, SigningKey};
+
     use super::*;
+
+    /// A memory that answered for anything but the very same key, message and signature would be a forger.
+    #[test]
+    fn what_was_found_valid_vouches_for_no_other_bytes() {
+        let signer = SigningKey::from_bytes(&[9; 32]);
+        let (key, message) = (signer.verifying_key().to_bytes(), *b"one message");
+        let signature = signer.sign(&message).to_bytes();
+        let other = SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes();
+        for _ in 0..2 {
+            assert_eq!(verify_strict(&key, &message, &signature), Ok(()));
+            assert!(verify_strict(&other, &message, &signature).is_err());
+            for bit in 0..message.len() * 8 {
+                let mut wrong = message;
+                wrong[bit / 8] ^= 1 << (bit % 8);
+                assert!(verify_strict(&key, &wrong, &signature).is_err());
+            }
+            for bit in 0..signature.len() * 8 {
+                let mut wrong = signature;
+                wrong[bit / 8] ^= 1 << (bit % 8);
+                assert!(verify_strict(&key, &message, &wrong).is_err());
+            }
+            // The same bytes with another border between message and signature.
+            let mut longer = signature[63..].to_vec();
+            longer.extend_from_slice(&message);
+            assert!(verify_strict(&key, &longer, &signature).is_err());
+        }
+    }
+
+    #[test]
+    fn a_signature_is_worked_out_once_and_a_false_one_every_time() {
+        let signer = SigningKey::from_bytes(&[10; 32]);
+        let (key, message) = (signer.verifying_key().to_bytes(), b"asked thrice");
+        let signature = signer.sign(message).to_bytes();
+        let worked_out = |message: &[u8]| {
+            let before = checks();
+            let verdict = verify_strict(&key, message, &signature).is_ok();
+            (verdict, checks() - before)
+        };
+        assert!(worked_out(message).0);
+        // Other tests of this process check too, so the count is only an upper bound for them.
+        let least = |message: &[u8]| (0..20).map(|_| worked_out(message)).min().unwrap();
+        assert_eq!(least(message), (true, 0));
+        assert_eq!(least(b"another"), (false, 1));
+    }
 
     /// No signature under such a key of large order can be made to show it, so the reason shows it.
     #[test]

@@ -6,13 +6,14 @@
 use std::{fmt, sync::Arc};
 
 use ed25519_dalek::{Signer as _, SigningKey};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
 use crate::{
     Cid, Ed25519Id, ObjectError, Payload, SignatureBytes, SignatureFault, SignerId, canonical,
     payload::{decode, limits, value_of},
     preimage::{TYPE_PREFIX, preimage},
+    shelf::Shelf,
     signature,
     strict::{self, StrictError, StrictValue},
 };
@@ -25,9 +26,9 @@ struct Inner<T> {
     cid: Cid,
     signer: SignerId,
     signature: SignatureBytes,
-    /// Canonical bytes of the whole envelope.
-    bytes: Vec<u8>,
-    /// Where the canonical payload ends in `bytes`.
+    /// Canonical text of the whole envelope, as messages carry it without reading it again.
+    text: Arc<RawValue>,
+    /// Where the canonical payload ends in `text`.
     payload_end: usize,
 }
 
@@ -95,6 +96,20 @@ impl<T: Payload> Signed<T> {
         Self::from_fields(fields)
     }
 
+    /// Verifies an envelope in strict JSON text; of the same text that somebody holds already, the same object.
+    /// For kinds that many tasks name: manifests, registrations, offers.
+    ///
+    /// # Errors
+    /// As [`Signed::parse`].
+    pub fn open_shared(text: &str) -> Result<Self, ObjectError> {
+        Shelf::global()
+            .find_or(T::KIND, text, || {
+                let limits = strict::Limits::value(T::MAX_BYTES);
+                Self::from_value(strict::parse(text.as_bytes(), &limits)?).map(|object| object.0)
+            })
+            .map(Self)
+    }
+
     fn from_fields(mut fields: Map<String, Value>) -> Result<Self, ObjectError> {
         if fields.len() > ENVELOPE_FIELDS {
             return Err(ObjectError::ExtraField {
@@ -158,7 +173,7 @@ impl<T: Payload> Signed<T> {
             cid: Cid::from_digest(digest),
             signer,
             signature,
-            bytes,
+            text: json_text(bytes)?,
             payload_end,
         })))
     }
@@ -192,20 +207,25 @@ impl<T> Signed<T> {
     /// The canonical bytes of the envelope.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0.bytes
+        self.0.text.get().as_bytes()
+    }
+
+    /// The canonical text of the envelope, shared: a message that carries it copies it and reads nothing.
+    #[must_use]
+    pub fn text(&self) -> &Arc<RawValue> {
+        &self.0.text
     }
 
     /// The canonical bytes of the envelope, owned.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.bytes.clone()
+        self.as_bytes().to_vec()
     }
 
     /// The canonical bytes of the payload: what the CID is the hash of.
     #[must_use]
     pub fn payload_bytes(&self) -> &[u8] {
-        self.0
-            .bytes
+        self.as_bytes()
             .get(PAYLOAD_OPEN.len()..self.0.payload_end)
             .unwrap_or_default()
     }
@@ -213,9 +233,19 @@ impl<T> Signed<T> {
     /// The envelope as a JSON value, unknown payload fields included.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        // The bytes were written by this module from a strict value, so they always decode.
-        serde_json::from_slice(&self.0.bytes).unwrap_or(Value::Null)
+        // The text was written by this module from a strict value, so it always decodes.
+        serde_json::from_str(self.0.text.get()).unwrap_or(Value::Null)
     }
+}
+
+/// What was assembled from canonical parts, as JSON text.
+fn json_text(bytes: Vec<u8>) -> Result<Arc<RawValue>, ObjectError> {
+    const NO_TEXT: StrictError = StrictError::Syntax { line: 0, column: 0 };
+    String::from_utf8(bytes)
+        .ok()
+        .and_then(|text| RawValue::from_string(text).ok())
+        .map(Arc::from)
+        .ok_or(ObjectError::Strict(NO_TEXT))
 }
 
 fn verify(
@@ -258,7 +288,7 @@ impl<T> Clone for Signed<T> {
 
 impl<T> PartialEq for Signed<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.0.bytes == other.0.bytes
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -266,7 +296,7 @@ impl<T> Eq for Signed<T> {}
 
 impl<T> std::hash::Hash for Signed<T> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.bytes.hash(state);
+        self.as_bytes().hash(state);
     }
 }
 
@@ -282,7 +312,7 @@ impl<T: fmt::Debug> fmt::Debug for Signed<T> {
 
 impl<T> serde::Serialize for Signed<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_value().serialize(serializer)
+        self.0.text.serialize(serializer)
     }
 }
 

@@ -1,17 +1,117 @@
 //! How every message becomes bytes and back: strict JSON under a size limit.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use d402_objects::{Cid, strict};
+use d402_objects::{AnySigned, Cid, ObjectError, Payload, Signed, Value, strict};
+use d402_settlement::market::EvidenceObject;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 
-/// A signed object as it travels: the envelope's JSON, not yet verified.
+use crate::peer::MAX_MESSAGE_BYTES;
+
+/// A signed object as it travels: the envelope's text, not yet verified, nor known to be strict JSON.
 ///
-/// The receiver turns it into a `Signed<T>`; nothing may be read from it before that.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RawEnvelope(pub serde_json::Value);
+/// The receiver turns it into a verified object; nothing may be read from it before that. The text is shared with
+/// the object it is of: what goes to many receivers, or through many hands, is copied and never taken apart.
+#[derive(Clone, Debug)]
+pub struct RawEnvelope(Arc<RawValue>);
+
+impl RawEnvelope {
+    /// A held object for sending.
+    #[must_use]
+    pub fn of<T>(object: &Signed<T>) -> Self {
+        Self(Arc::clone(object.text()))
+    }
+
+    /// Verifies it as an object of one kind.
+    ///
+    /// # Errors
+    /// [`ObjectError`] names the first rule that is broken.
+    pub fn open<T: Payload>(&self) -> Result<Signed<T>, ObjectError> {
+        Signed::from_value(self.to_value()?)
+    }
+
+    /// As [`RawEnvelope::open`], of the same text that somebody holds already the same object.
+    ///
+    /// # Errors
+    /// [`ObjectError`] names the first rule that is broken.
+    pub fn open_shared<T: Payload>(&self) -> Result<Signed<T>, ObjectError> {
+        Signed::open_shared(self.text())
+    }
+
+    /// Verifies it as a piece of evidence.
+    ///
+    /// # Errors
+    /// [`ObjectError`] for another kind, and for everything that does not verify.
+    pub fn open_evidence(&self) -> Result<EvidenceObject, ObjectError> {
+        EvidenceObject::from_value(self.to_value()?)
+    }
+
+    /// Verifies it as an object of the kind it says it is.
+    ///
+    /// # Errors
+    /// [`ObjectError`] names the first rule that is broken.
+    pub fn open_any(&self) -> Result<AnySigned, ObjectError> {
+        AnySigned::from_value(self.to_value()?)
+    }
+
+    /// The envelope's JSON, read by the strict rules.
+    ///
+    /// # Errors
+    /// [`strict::StrictError`] for text that two parsers could read differently.
+    pub fn to_value(&self) -> Result<Value, strict::StrictError> {
+        strict::parse_value(self.0.get().as_bytes(), MAX_MESSAGE_BYTES)
+    }
+
+    /// The text as it came.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl From<&EvidenceObject> for RawEnvelope {
+    fn from(object: &EvidenceObject) -> Self {
+        Self(Arc::clone(object.text()))
+    }
+}
+
+impl From<&AnySigned> for RawEnvelope {
+    fn from(object: &AnySigned) -> Self {
+        Self(Arc::clone(object.text()))
+    }
+}
+
+/// Of JSON that is no object yet: what a file or a test holds.
+impl From<&Value> for RawEnvelope {
+    fn from(envelope: &Value) -> Self {
+        let text = serde_json::value::to_raw_value(envelope);
+        // Every value has a text.
+        Self(Arc::from(text.unwrap_or_default()))
+    }
+}
+
+impl PartialEq for RawEnvelope {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Serialize for RawEnvelope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawEnvelope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(|text| Self(Arc::from(text)))
+    }
+}
 
 /// Content bytes with the CID they must hash to; only [`Blob::verified`] lets them out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +197,35 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, CodecError> {
     serde_json::to_vec(message).map_err(|_| CodecError::Encode)
 }
 
-/// Decodes one message of at most `max_bytes`, refusing duplicate keys and trailing bytes.
+/// Decodes one peer message of at most `max_bytes` straight from its text.
+///
+/// Only for types all of whose members are typed: the type refuses a member twice, and an envelope inside is held
+/// to the strict rules when it is opened.
+///
+/// # Errors
+/// [`CodecError::Strict`] for what is too long or no JSON, [`CodecError::Shape`] for JSON that is no `T`.
+pub fn decode_message<T: DeserializeOwned>(
+    bytes: &[u8],
+    max_bytes: usize,
+) -> Result<T, CodecError> {
+    if bytes.len() > max_bytes {
+        return Err(CodecError::Strict(strict::StrictError::TooLarge {
+            got: bytes.len(),
+            max: max_bytes,
+        }));
+    }
+    serde_json::from_slice(bytes).map_err(|e| {
+        let (line, column) = (e.line(), e.column());
+        match e.classify() {
+            Category::Syntax | Category::Eof | Category::Io => {
+                CodecError::Strict(strict::StrictError::Syntax { line, column })
+            }
+            Category::Data => CodecError::Shape { line, column },
+        }
+    })
+}
+
+/// Decodes one document of at most `max_bytes`, refusing duplicate keys and trailing bytes.
 ///
 /// # Errors
 /// [`CodecError::Strict`] for JSON that two parsers could read differently or that is too long,

@@ -1,6 +1,6 @@
 //! A task's dossier as it travels: raw envelopes, checked on arrival.
 
-use d402_objects::{ObjectError, Signed};
+use d402_objects::ObjectError;
 use d402_settlement::market::{Dossier, DossierError, DossierParts};
 use serde::{Deserialize, Serialize};
 
@@ -45,14 +45,10 @@ impl RawDossier {
     pub fn of(dossier: &Dossier) -> Self {
         let parts = dossier.parts();
         Self {
-            intent: RawEnvelope(parts.intent.to_value()),
-            manifest: RawEnvelope(parts.manifest.to_value()),
-            registration: RawEnvelope(parts.registration.to_value()),
-            offers: parts
-                .offers
-                .iter()
-                .map(|o| RawEnvelope(o.to_value()))
-                .collect(),
+            intent: RawEnvelope::of(&parts.intent),
+            manifest: RawEnvelope::of(&parts.manifest),
+            registration: RawEnvelope::of(&parts.registration),
+            offers: parts.offers.iter().map(RawEnvelope::of).collect(),
             input: Blob::of(&parts.input),
             payment_index: parts.payment_index,
         }
@@ -65,13 +61,13 @@ impl RawDossier {
     pub fn check(self) -> Result<Dossier, RawDossierError> {
         let offers = self
             .offers
-            .into_iter()
-            .map(|o| Signed::from_value(o.0))
+            .iter()
+            .map(RawEnvelope::open_shared)
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier::check(DossierParts {
-            intent: Signed::from_value(self.intent.0)?,
-            manifest: Signed::from_value(self.manifest.0)?,
-            registration: Signed::from_value(self.registration.0)?,
+            intent: self.intent.open()?,
+            manifest: self.manifest.open_shared()?,
+            registration: self.registration.open_shared()?,
             offers,
             input: self.input.verified()?,
             payment_index: self.payment_index,

@@ -10,9 +10,10 @@ pub mod codec;
 pub mod dossier;
 pub mod peer;
 pub mod simchain;
+pub mod tagged;
 pub mod watch;
 
-pub use codec::{Blob, CodecError, RawEnvelope, decode, encode};
+pub use codec::{Blob, CodecError, RawEnvelope, decode, decode_message, encode};
 pub use dossier::{RawDossier, RawDossierError};
 pub use peer::{NodeAddress, Refusal, Request, Response};
 pub use watch::watch_message;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{Blob, RawEnvelope};
 use crate::dossier::RawDossier;
+use crate::tagged::messages;
 
 /// Largest request or response, bytes on the wire.
 pub const MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -22,206 +23,196 @@ pub struct NodeAddress {
     pub addresses: Vec<String>,
 }
 
-/// What one node asks another.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
-pub enum Request {
-    /// Anyone → directory: stored manifests, registrations, deprecations, node and validator offers.
-    SyncDirectory {
-        /// `payloadType`s wanted, e.g. `d402.validatorOffer`; empty = all.
-        kinds: Vec<String>,
-        /// Cursor of the previous page.
-        after: Option<String>,
-    },
-    /// Anyone → directory: objects to store and to gossip on, at most 64.
-    PutDirectory {
-        /// Signed objects of directory kinds.
-        objects: Vec<RawEnvelope>,
-    },
-    /// Worker → gateway.
-    PlaceBid {
-        /// `d402.bid`
-        bid: RawEnvelope,
-    },
-    /// Gateway → worker: a lease and everything needed to check it.
-    OfferLease {
-        /// Task and input.
-        dossier: Box<RawDossier>,
-        /// `d402.lease` for this worker.
-        lease: RawEnvelope,
-        /// All leases of the set, this one included, in `leaseIndex` order.
-        lease_set: Vec<RawEnvelope>,
-    },
-    /// Worker → gateway: it will not deliver under this lease, so that the next bidder gets its chance at
-    /// once. Taken only from the node the lease was offered to.
-    ReturnLease {
-        /// The task's CID.
-        task_id: Cid,
-        /// The lease.
-        lease_cid: Cid,
-    },
-    /// Gateway or worker → validator: a funded task it is named in.
-    OpenTask {
-        /// Task and input.
-        dossier: Box<RawDossier>,
-        /// From a node of the gateway: its key's signature over [`watch_message`](crate::watch_message) for
-        /// that node, so that it hears verdicts whoever else opened the task before.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        gateway: Option<SignatureBytes>,
-    },
-    /// Worker → validator (spec §5.2).
-    Commit {
-        /// The task's CID.
-        task_id: Cid,
-        /// `d402.lease` of this worker.
-        lease: RawEnvelope,
-        /// `d402.leaseAccept` over it.
-        lease_accept: RawEnvelope,
-        /// The whole lease set.
-        lease_set: Vec<RawEnvelope>,
-        /// `d402.claimCommit`
-        commit: RawEnvelope,
-    },
-    /// Validator → leased workers and other validators (spec §5.3).
-    AckNotice {
-        /// `d402.commitAck`
-        ack: RawEnvelope,
-        /// `d402.claimCommit` it acknowledges; validators keep it as evidence of an equivocating worker.
-        commit: RawEnvelope,
-        /// The whole lease set the commit is made under.
-        lease_set: Vec<RawEnvelope>,
-    },
-    /// Worker → validator (spec §5.5): the claim, its certificate and the bytes behind it.
-    Reveal {
-        /// `d402.resultClaim`
-        claim: RawEnvelope,
-        /// `d402.commitAck`s of this claim's commit, at least m; in quorum also those of the other leases.
-        certificate: Vec<RawEnvelope>,
-        /// `d402.claimCommit`s those acks are of.
-        commits: Vec<RawEnvelope>,
-        /// Output and evidence bytes.
-        blobs: Vec<Blob>,
-    },
-    /// Validator → gateway, validators and the claim's worker.
-    ReceiptNotice {
-        /// `d402.validationReceipt`
-        receipt: RawEnvelope,
-        /// `d402.resultClaim` it judges.
-        claim: RawEnvelope,
-    },
-    /// Gateway → validator: simple form of spec §5.8.
-    GetInventory {
-        /// The task's CID.
-        task_id: Cid,
-    },
-    /// Gateway → validator: the settlement receipt derived from the union of inventories.
-    Propose {
-        /// The task's CID.
-        task_id: Cid,
-        /// Rises with every new proposal of this task.
-        round: u32,
-        /// Carrier without signatures.
-        receipt: SignedReceipt,
-        /// Sorted CIDs of every input it was derived from.
-        inputs: Vec<Cid>,
-        /// Inputs the validator said it misses.
-        objects: Vec<RawEnvelope>,
-    },
-    /// Gateway → validator: q ready answers on one digest; asks for the settlement signature.
-    Sign {
-        /// The task's CID.
-        task_id: Cid,
-        /// `d402.ready` of at least q validators.
-        ready: Vec<RawEnvelope>,
-    },
-    /// Validator → payees and validators (threat #12): its settlement signature.
-    SignatureNotice {
-        /// The task's CID.
-        task_id: Cid,
-        /// Carrier with the sender's one signature.
-        receipt: SignedReceipt,
-    },
-    /// Gateway → validator (spec §4.4).
-    NoMoreLeases {
-        /// `d402.noMoreLeases`
-        notice: RawEnvelope,
-    },
-    /// Gateway → worker or validator: output against a signed receipt (threat #15).
-    GetOutput {
-        /// The task's CID.
-        task_id: Cid,
-        /// Content wanted.
-        cid: Cid,
-        /// Carrier with as many valid signatures as the chain needs.
-        receipt: SignedReceipt,
-    },
-    /// Anyone → validator: signatures it knows for a terms hash.
-    GetSignatures {
-        /// Terms hash.
-        terms_hash: Hex32,
-    },
+messages! {
+    /// What one node asks another.
+    pub enum Request {
+        /// Anyone → directory: stored manifests, registrations, deprecations, node and validator offers.
+        SyncDirectory {
+            /// `payloadType`s wanted, e.g. `d402.validatorOffer`; empty = all.
+            kinds: Vec<String>,
+            /// Cursor of the previous page.
+            after: Option<String>,
+        },
+        /// Anyone → directory: objects to store and to gossip on, at most 64.
+        PutDirectory {
+            /// Signed objects of directory kinds.
+            objects: Vec<RawEnvelope>,
+        },
+        /// Worker → gateway.
+        PlaceBid {
+            /// `d402.bid`
+            bid: RawEnvelope,
+        },
+        /// Gateway → worker: a lease and everything needed to check it.
+        OfferLease {
+            /// Task and input.
+            dossier: Box<RawDossier>,
+            /// `d402.lease` for this worker.
+            lease: RawEnvelope,
+            /// All leases of the set, this one included, in `leaseIndex` order.
+            lease_set: Vec<RawEnvelope>,
+        },
+        /// Worker → gateway: it will not deliver under this lease, so that the next bidder gets its chance at
+        /// once. Taken only from the node the lease was offered to.
+        ReturnLease {
+            /// The task's CID.
+            task_id: Cid,
+            /// The lease.
+            lease_cid: Cid,
+        },
+        /// Gateway or worker → validator: a funded task it is named in.
+        OpenTask {
+            /// Task and input.
+            dossier: Box<RawDossier>,
+            /// From a node of the gateway: its key's signature over [`watch_message`](crate::watch_message) for
+            /// that node, so that it hears verdicts whoever else opened the task before.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            gateway: Option<SignatureBytes>,
+        },
+        /// Worker → validator (spec §5.2).
+        Commit {
+            /// The task's CID.
+            task_id: Cid,
+            /// `d402.lease` of this worker.
+            lease: RawEnvelope,
+            /// `d402.leaseAccept` over it.
+            lease_accept: RawEnvelope,
+            /// The whole lease set.
+            lease_set: Vec<RawEnvelope>,
+            /// `d402.claimCommit`
+            commit: RawEnvelope,
+        },
+        /// Validator → leased workers and other validators (spec §5.3).
+        AckNotice {
+            /// `d402.commitAck`
+            ack: RawEnvelope,
+            /// `d402.claimCommit` it acknowledges; validators keep it as evidence of an equivocating worker.
+            commit: RawEnvelope,
+            /// The whole lease set the commit is made under.
+            lease_set: Vec<RawEnvelope>,
+        },
+        /// Worker → validator (spec §5.5): the claim, its certificate and the bytes behind it.
+        Reveal {
+            /// `d402.resultClaim`
+            claim: RawEnvelope,
+            /// `d402.commitAck`s of this claim's commit, at least m; in quorum also those of the other leases.
+            certificate: Vec<RawEnvelope>,
+            /// `d402.claimCommit`s those acks are of.
+            commits: Vec<RawEnvelope>,
+            /// Output and evidence bytes.
+            blobs: Vec<Blob>,
+        },
+        /// Validator → gateway, validators and the claim's worker.
+        ReceiptNotice {
+            /// `d402.validationReceipt`
+            receipt: RawEnvelope,
+            /// `d402.resultClaim` it judges.
+            claim: RawEnvelope,
+        },
+        /// Gateway → validator: simple form of spec §5.8.
+        GetInventory {
+            /// The task's CID.
+            task_id: Cid,
+        },
+        /// Gateway → validator: the settlement receipt derived from the union of inventories.
+        Propose {
+            /// The task's CID.
+            task_id: Cid,
+            /// Rises with every new proposal of this task.
+            round: u32,
+            /// Carrier without signatures.
+            receipt: SignedReceipt,
+            /// Sorted CIDs of every input it was derived from.
+            inputs: Vec<Cid>,
+            /// Inputs the validator said it misses.
+            objects: Vec<RawEnvelope>,
+        },
+        /// Gateway → validator: q ready answers on one digest; asks for the settlement signature.
+        Sign {
+            /// The task's CID.
+            task_id: Cid,
+            /// `d402.ready` of at least q validators.
+            ready: Vec<RawEnvelope>,
+        },
+        /// Validator → payees and validators (threat #12): its settlement signature.
+        SignatureNotice {
+            /// The task's CID.
+            task_id: Cid,
+            /// Carrier with the sender's one signature.
+            receipt: SignedReceipt,
+        },
+        /// Gateway → validator (spec §4.4).
+        NoMoreLeases {
+            /// `d402.noMoreLeases`
+            notice: RawEnvelope,
+        },
+        /// Gateway → worker or validator: output against a signed receipt (threat #15).
+        GetOutput {
+            /// The task's CID.
+            task_id: Cid,
+            /// Content wanted.
+            cid: Cid,
+            /// Carrier with as many valid signatures as the chain needs.
+            receipt: SignedReceipt,
+        },
+        /// Anyone → validator: signatures it knows for a terms hash.
+        GetSignatures {
+            /// Terms hash.
+            terms_hash: Hex32,
+        },
+    }
 }
 
-/// What comes back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
-pub enum Response {
-    /// Taken; nothing to return.
-    Accepted,
-    /// One page of directory objects.
-    Directory {
-        /// Signed objects.
-        objects: Vec<RawEnvelope>,
-        /// Cursor for the next page, absent on the last.
-        next: Option<String>,
-    },
-    /// One signed object: a bid ack, a lease accept, a commit ack or a ready answer, as the request says.
-    Object {
-        /// Signed object.
-        object: RawEnvelope,
-    },
-    /// `d402.inventory` and the objects it lists.
-    Inventory {
-        /// `d402.inventory`
-        inventory: RawEnvelope,
-        /// Objects it names.
-        objects: Vec<RawEnvelope>,
-    },
-    /// The validator lacks these inputs of the proposal.
-    Missing {
-        /// CIDs it wants.
-        cids: Vec<Cid>,
-    },
-    /// A settlement signature.
-    Signature {
-        /// Signature and its place in the set.
-        signature: IndexedSignature,
-    },
-    /// Signatures known for a terms hash.
-    Signatures {
-        /// Carriers, usually one.
-        receipts: Vec<SignedReceipt>,
-    },
-    /// Content bytes.
-    Content {
-        /// The blob asked for.
-        blob: Blob,
-    },
-    /// Not done, and why.
-    Refused {
-        /// The reason, closed list.
-        reason: Refusal,
-    },
+messages! {
+    /// What comes back.
+    pub enum Response {
+        /// Taken; nothing to return.
+        Accepted,
+        /// One page of directory objects.
+        Directory {
+            /// Signed objects.
+            objects: Vec<RawEnvelope>,
+            /// Cursor for the next page, absent on the last.
+            next: Option<String>,
+        },
+        /// One signed object: a bid ack, a lease accept, a commit ack or a ready answer, as the request says.
+        Object {
+            /// Signed object.
+            object: RawEnvelope,
+        },
+        /// `d402.inventory` and the objects it lists.
+        Inventory {
+            /// `d402.inventory`
+            inventory: RawEnvelope,
+            /// Objects it names.
+            objects: Vec<RawEnvelope>,
+        },
+        /// The validator lacks these inputs of the proposal.
+        Missing {
+            /// CIDs it wants.
+            cids: Vec<Cid>,
+        },
+        /// A settlement signature.
+        Signature {
+            /// Signature and its place in the set.
+            signature: IndexedSignature,
+        },
+        /// Signatures known for a terms hash.
+        Signatures {
+            /// Carriers, usually one.
+            receipts: Vec<SignedReceipt>,
+        },
+        /// Content bytes.
+        Content {
+            /// The blob asked for.
+            blob: Blob,
+        },
+        /// Not done, and why.
+        Refused {
+            /// The reason, closed list.
+            reason: Refusal,
+        },
+    }
 }
 
 /// Why a peer refused; the caller decides by the variant.

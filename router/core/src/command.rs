@@ -4,7 +4,8 @@ use d402_objects::{
     Amount, Bid, Cid, Hex32, IndexedSignature, Inventory, LeaseAccept, Ready, ResultClaim, Signed,
     ValidationReceipt,
 };
-use d402_wire::{RawDossier, RawEnvelope};
+use d402_settlement::market::EvidenceObject;
+use d402_wire::RawDossier;
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{Settled, Uncollectable};
@@ -64,8 +65,8 @@ pub enum Command {
     InventorySeen {
         /// The list.
         inventory: Signed<Inventory>,
-        /// The objects on it.
-        objects: Vec<RawEnvelope>,
+        /// The objects it sent that verify ([`Task::read_inventory`](crate::Task::read_inventory)).
+        objects: Vec<EvidenceObject>,
     },
     /// A validator is ready to sign the proposed digest.
     ReadySeen {
@@ -119,13 +120,41 @@ pub enum Command {
     Tick,
 }
 
+impl Command {
+    /// Verified objects in it that inventories will show again.
+    #[must_use]
+    pub fn shown(&self) -> Vec<EvidenceObject> {
+        match self {
+            Self::LeaseAccepted { accept } => vec![accept.clone().into()],
+            Self::ReceiptSeen { receipt, claim } => {
+                vec![claim.clone().into(), receipt.clone().into()]
+            }
+            Self::DepositFunded { .. }
+            | Self::DepositShort
+            | Self::DepositImpossible
+            | Self::BidPlaced { .. }
+            | Self::LeaseDeclined { .. }
+            | Self::LeaseReturned { .. }
+            | Self::InventorySeen { .. }
+            | Self::ReadySeen { .. }
+            | Self::MissingSeen { .. }
+            | Self::ProposalRefused { .. }
+            | Self::SignatureSeen { .. }
+            | Self::SettledSeen { .. }
+            | Self::PaymentImpossible { .. }
+            | Self::SweptSeen { .. }
+            | Self::OutputStored { .. }
+            | Self::Tick => Vec::new(),
+        }
+    }
+}
+
 /// One line of a task's journal.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(
     tag = "record",
     rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
+    rename_all_fields = "camelCase"
 )]
 #[allow(clippy::large_enum_variant)] // one per journal line
 pub enum Record {
@@ -149,4 +178,47 @@ pub enum Record {
         /// The command.
         command: Command,
     },
+}
+
+/// A record as it is read: the same, with its kind beside its members ([`d402_wire::tagged`]).
+#[derive(Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
+#[allow(clippy::large_enum_variant)] // moved at once
+enum Line {
+    Created {
+        dossier: RawDossier,
+        payment_id: Hex32,
+        payer: String,
+        payment_body: String,
+        at_ms: u64,
+    },
+    Applied {
+        at_ms: u64,
+        command: Command,
+    },
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        d402_wire::tagged::read(deserializer, "record").map(|line| match line {
+            Line::Created {
+                dossier,
+                payment_id,
+                payer,
+                payment_body,
+                at_ms,
+            } => Self::Created {
+                dossier,
+                payment_id,
+                payer,
+                payment_body,
+                at_ms,
+            },
+            Line::Applied { at_ms, command } => Self::Applied { at_ms, command },
+        })
+    }
 }

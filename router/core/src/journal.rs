@@ -53,7 +53,7 @@ pub enum Damaged {
 pub fn replay<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Task, Damaged> {
     let mut task: Option<Task> = None;
     for (seq, bytes) in records.into_iter().enumerate() {
-        let record: Record = d402_wire::decode(bytes, MAX_RECORD_BYTES)
+        let record: Record = d402_wire::decode_message(bytes, MAX_RECORD_BYTES)
             .map_err(|source| Damaged::Record { seq, source })?;
         match (record, &mut task) {
             (

@@ -62,8 +62,11 @@ fn entry_of(row: &Row) -> Result<DirectoryEntry, Fault> {
 }
 
 fn parsed(object: &[u8]) -> Result<RawEnvelope, Fault> {
-    d402_wire::decode(object, MAX_DIRECTORY_OBJECT_BYTES)
-        .map_err(|_| Fault::Broken("envelope is not strict JSON"))
+    const NOT_STRICT: Fault = Fault::Broken("envelope is not strict JSON");
+    let envelope: RawEnvelope =
+        d402_wire::decode_message(object, MAX_DIRECTORY_OBJECT_BYTES).map_err(|_| NOT_STRICT)?;
+    envelope.to_value().map_err(|_| NOT_STRICT)?;
+    Ok(envelope)
 }
 
 #[async_trait]

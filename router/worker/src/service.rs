@@ -139,7 +139,7 @@ impl Worker {
             bids.push_back((task.payload().task_id, to.clone()));
         }
         let request = Request::PlaceBid {
-            bid: RawEnvelope(bid.to_value()),
+            bid: RawEnvelope::of(&bid),
         };
         match self.shared.ports.network.request(&to, request).await {
             Ok(answer) => tracing::debug!(task = %task.payload().task_id, ?answer, "bid placed"),
@@ -189,8 +189,7 @@ impl Worker {
     }
 
     fn ack_noticed(&self, ack: RawEnvelope, commit: RawEnvelope) -> Response {
-        let (Ok(ack), Ok(commit)) = (Signed::from_value(ack.0), Signed::from_value(commit.0))
-        else {
+        let (Ok(ack), Ok(commit)) = (ack.open(), commit.open()) else {
             return refused(Refusal::Malformed);
         };
         self.ack_arrived(commit, ack);

@@ -142,7 +142,7 @@ impl Cast {
         bid.valid_until_ms = UnixMs::new(valid_until_ms).unwrap();
         let bid = Signed::sign(bid, &self.actors.workers[0].key).unwrap();
         encoded(&Request::PlaceBid {
-            bid: RawEnvelope(bid.to_value()),
+            bid: RawEnvelope::of(&bid),
         })
     }
 
@@ -169,14 +169,14 @@ impl Cast {
         let decided = decide(&evidence, &funded_at(scene.at(6_000)))
             .decided()
             .expect("a decision");
-        let raw: Vec<RawEnvelope> = objects.iter().map(|o| RawEnvelope(o.to_value())).collect();
+        let raw: Vec<RawEnvelope> = objects.iter().map(RawEnvelope::from).collect();
         let notice = |v: usize| Request::ReceiptNotice {
-            receipt: RawEnvelope(verdicts[v].to_value()),
-            claim: RawEnvelope(claim.to_value()),
+            receipt: RawEnvelope::of(&verdicts[v]),
+            claim: RawEnvelope::of(&claim),
         };
         Answers {
             accept: encoded(&Response::Object {
-                object: RawEnvelope(accept.to_value()),
+                object: RawEnvelope::of(&accept),
             }),
             notices: (0..VALIDATORS).map(|v| encoded(&notice(v))).collect(),
             inventories: (0..VALIDATORS)
@@ -219,7 +219,7 @@ fn inventory(scene: &Scene, v: usize, objects: &[EvidenceObject], raw: &[RawEnve
     };
     let inventory = Signed::sign(payload, &scene.actors.validators[v].key).unwrap();
     encoded(&Response::Inventory {
-        inventory: RawEnvelope(inventory.to_value()),
+        inventory: RawEnvelope::of(&inventory),
         objects: raw.to_vec(),
     })
 }
@@ -227,7 +227,7 @@ fn inventory(scene: &Scene, v: usize, objects: &[EvidenceObject], raw: &[RawEnve
 fn ready(scene: &Scene, v: usize, decided: &Decided) -> Vec<u8> {
     // An honest market needs one proposal, so its round is the first.
     encoded(&Response::Object {
-        object: RawEnvelope(scene.ready(v, decided, 1).to_value()),
+        object: RawEnvelope::of(&scene.ready(v, decided, 1)),
     })
 }
 

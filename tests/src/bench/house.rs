@@ -114,7 +114,7 @@ async fn put<T: Document + Payload>(directory: &dyn Directory, object: &Signed<T
         seq: 1,
         // Far away and still a number that JSON can hold.
         expires_at_ms: 1 << 52,
-        object: RawEnvelope(object.to_value()),
+        object: RawEnvelope::of(object),
     };
     directory.put(entry).await.expect("a directory entry");
 }

@@ -253,8 +253,8 @@ fn left_behind(cast: &Cast, order: &Ordered, now_ms: u64) -> (NewTask, Vec<Step>
 }
 
 fn bid_of(message: &[u8]) -> Signed<Bid> {
-    match d402_wire::decode(message, d402_wire::peer::MAX_MESSAGE_BYTES) {
-        Ok(Request::PlaceBid { bid }) => Signed::from_value(bid.0).expect("a bid"),
+    match d402_wire::decode_message(message, d402_wire::peer::MAX_MESSAGE_BYTES) {
+        Ok(Request::PlaceBid { bid }) => bid.open().expect("a bid"),
         other => panic!("no bid: {other:?}"),
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use d402_core::ports::{MarketNetwork, NetworkError, Topic};
 use d402_gateway::Engine;
-use d402_objects::{Cid, Hex32, Signed};
+use d402_objects::{Cid, Hex32};
 use d402_wire::peer::MAX_MESSAGE_BYTES;
 use d402_wire::{NodeAddress, RawDossier, RawEnvelope, Refusal, Request, Response};
 use serde_json::Value;
@@ -115,7 +115,8 @@ impl Stage {
 
     /// A worker heard of a task.
     fn announced(self: Arc<Self>, announcement: &RawEnvelope) {
-        let told = &announcement.0["payload"];
+        let envelope = read(announcement);
+        let told = &envelope["payload"];
         let task_id: Cid = text(told, "taskId").parse().expect("a task id");
         let scripted = lock(&self.parts).get(&task_id).and_then(|p| p.bid.clone());
         let bid = scripted.or_else(|| {
@@ -133,7 +134,7 @@ impl Stage {
 
     /// Sends a message to the gateway, as the network would.
     async fn tell(&self, from: &str, message: &[u8]) -> Response {
-        let request = d402_wire::decode(message, MAX_MESSAGE_BYTES).expect("a message");
+        let request = d402_wire::decode_message(message, MAX_MESSAGE_BYTES).expect("a message");
         let gateway = self.gateway.get().expect("a gateway");
         let response = gateway.handle(from, request).await.expect("an answer");
         std::hint::black_box(d402_wire::encode(&response).expect("an answer"));
@@ -146,12 +147,14 @@ impl Stage {
         dossier: RawDossier,
         lease: RawEnvelope,
     ) -> Option<Arc<Answers>> {
-        let task_id: Cid = text(&lease.0["payload"], "taskId").parse().ok()?;
+        let task_id: Cid = text(&lease.to_value().ok()?["payload"], "taskId")
+            .parse()
+            .ok()?;
         if self.live {
             let (this, cast) = (Arc::clone(&self), Arc::clone(&self.cast));
             let made = tokio::task::spawn_blocking(move || {
                 let scene = cast.scene(dossier.check().expect("a dossier"));
-                let lease = Signed::from_value(lease.0).expect("a lease");
+                let lease = lease.open().expect("a lease");
                 cast.answers(&scene, &lease)
             });
             let made = Arc::new(made.await.ok()?);
@@ -168,6 +171,10 @@ impl Stage {
         });
         Some(answers)
     }
+}
+
+fn read(object: &RawEnvelope) -> Value {
+    object.to_value().expect("strict JSON")
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
@@ -219,7 +226,7 @@ impl MarketNetwork for Wings {
                 });
             }
         };
-        d402_wire::decode(&answer, MAX_MESSAGE_BYTES).map_err(|_| NetworkError::Malformed)
+        d402_wire::decode_message(&answer, MAX_MESSAGE_BYTES).map_err(|_| NetworkError::Malformed)
     }
 
     async fn publish(&self, topic: Topic, object: &RawEnvelope) -> Result<(), NetworkError> {
@@ -228,7 +235,7 @@ impl MarketNetwork for Wings {
         match topic {
             Topic::TaskAnnouncements => Arc::clone(stage).announced(object),
             Topic::Receipts => {
-                let task_id = text(&object.0["receipt"], "taskId").parse();
+                let task_id = text(&read(object)["receipt"], "taskId").parse();
                 let task_id = task_id.map_err(|_| NetworkError::Malformed)?;
                 lock(&stage.ended).entry(task_id).or_insert_with(instant);
             }

@@ -4,7 +4,7 @@ use d402_objects::{ClaimCommit, CommitAck, Lease, LeaseAccept, Signed, UnixMs};
 use d402_settlement::market::{DepositFact, EvidenceObject};
 use d402_wire::{NodeAddress, RawEnvelope, Refusal, Request};
 
-use super::{Case, Outgoing, envelope, refusal_of};
+use super::{Case, Outgoing, refusal_of};
 use crate::journal::{AckRecord, AckVerdict};
 
 /// A worker's commit with the papers that allow it.
@@ -33,14 +33,14 @@ impl CommitPapers {
     ) -> Result<Self, Refusal> {
         let bad = |_| Refusal::Malformed;
         Ok(Self {
-            lease: Signed::from_value(lease.0).map_err(bad)?,
-            accept: Signed::from_value(accept.0).map_err(bad)?,
+            lease: lease.open().map_err(bad)?,
+            accept: accept.open().map_err(bad)?,
             set: set
-                .into_iter()
-                .map(|l| Signed::from_value(l.0))
+                .iter()
+                .map(RawEnvelope::open)
                 .collect::<Result<_, _>>()
                 .map_err(bad)?,
-            commit: Signed::from_value(commit.0).map_err(bad)?,
+            commit: commit.open().map_err(bad)?,
         })
     }
 }
@@ -144,12 +144,12 @@ impl Case {
         lease: &Lease,
     ) -> Request {
         Request::AckNotice {
-            ack: envelope(ack.to_value()),
-            commit: envelope(commit.to_value()),
+            ack: RawEnvelope::of(&ack),
+            commit: RawEnvelope::of(&commit),
             lease_set: self
                 .set_of(lease)
-                .iter()
-                .map(|l| envelope(l.to_value()))
+                .into_iter()
+                .map(RawEnvelope::of)
                 .collect(),
         }
     }

@@ -23,7 +23,7 @@ use d402_settlement::market::{
     Decided, DepositFact, Dossier, Evidence, EvidenceObject, Facts, NotAdmitted, SignatureBook,
     Slot,
 };
-use d402_wire::{NodeAddress, RawEnvelope, Refusal, Request};
+use d402_wire::{NodeAddress, Refusal, Request};
 
 use crate::Misbehaviour;
 use crate::chain::ChainView;
@@ -324,8 +324,4 @@ fn refusal_of(fault: &NotAdmitted) -> Refusal {
         NotAdmitted::TooLate { .. } => Refusal::Closed,
         _ => Refusal::TermsMismatch,
     }
-}
-
-fn envelope(value: serde_json::Value) -> RawEnvelope {
-    RawEnvelope(value)
 }

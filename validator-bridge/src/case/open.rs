@@ -50,7 +50,7 @@ impl Case {
             return Ok(None);
         };
         let raw: RawDossier =
-            d402_wire::decode(&bytes, MAX_DOSSIER_BYTES).map_err(|_| Refusal::Busy)?;
+            d402_wire::decode_message(&bytes, MAX_DOSSIER_BYTES).map_err(|_| Refusal::Busy)?;
         let dossier = raw.check().map_err(|_| Refusal::Busy)?;
         let objects = tools.store.objects(task_id).await.map_err(busy)?;
         let chain = tools.chain_of(&dossier)?;

@@ -2,11 +2,11 @@
 
 use d402_objects::{Cid, Hex32, Inventory, Ready, Signed, SignedReceipt, UnixMs};
 use d402_settlement::market::{
-    AssembleError, Decided, DepositFact, EvidenceObject, ProposalRefusal, check_proposal,
+    AssembleError, Decided, DepositFact, ProposalRefusal, check_proposal,
 };
 use d402_wire::{RawEnvelope, Refusal, Response};
 
-use super::{Case, envelope};
+use super::Case;
 use crate::journal::{ReadyVerdict, SettlementRecord};
 
 /// A proposal with decoded objects.
@@ -54,10 +54,10 @@ impl Case {
             .evidence
             .objects()
             .iter()
-            .map(|o| envelope(o.to_value()))
+            .map(RawEnvelope::from)
             .collect();
         Ok(Response::Inventory {
-            inventory: envelope(inventory.to_value()),
+            inventory: RawEnvelope::of(&inventory),
             objects,
         })
     }
@@ -73,8 +73,8 @@ impl Case {
         let facts = self.facts(now_ms).await?;
         let supplied = proposal
             .objects
-            .into_iter()
-            .map(|raw| EvidenceObject::from_value(raw.0))
+            .iter()
+            .map(RawEnvelope::open_evidence)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| Refusal::Malformed)?;
         let proposed = match self.evidence.assemble(&proposal.inputs, supplied) {
@@ -99,7 +99,7 @@ impl Case {
         }
         let ready = self.ready(proposal.round, decided).await?;
         Ok(Response::Object {
-            object: envelope(ready.to_value()),
+            object: RawEnvelope::of(&ready),
         })
     }
 

@@ -11,7 +11,7 @@ use d402_objects::{
 use d402_settlement::market::{EvidenceObject, may_reveal};
 use d402_wire::{Blob, RawEnvelope, Refusal, Request};
 
-use super::{Case, Outgoing, envelope};
+use super::{Case, Outgoing};
 use crate::Misbehaviour;
 use crate::judge::ClaimContent;
 
@@ -56,15 +56,15 @@ impl RevealPapers {
         }
         let bad = |_| Refusal::Malformed;
         Ok(Self {
-            claim: Signed::from_value(claim.0).map_err(bad)?,
+            claim: claim.open().map_err(bad)?,
             certificate: certificate
-                .into_iter()
-                .map(|a| Signed::from_value(a.0))
+                .iter()
+                .map(RawEnvelope::open)
                 .collect::<Result<_, _>>()
                 .map_err(bad)?,
             commits: commits
-                .into_iter()
-                .map(|c| Signed::from_value(c.0))
+                .iter()
+                .map(RawEnvelope::open)
                 .collect::<Result<_, _>>()
                 .map_err(bad)?,
             blobs: blobs
@@ -173,8 +173,8 @@ impl Case {
         let receipt = self.receipt(claim, verdict, judgement, now_ms)?;
         self.admit(EvidenceObject::Receipt(receipt.clone())).await?;
         let request = Request::ReceiptNotice {
-            receipt: envelope(receipt.to_value()),
-            claim: envelope(claim.to_value()),
+            receipt: RawEnvelope::of(&receipt),
+            claim: RawEnvelope::of(&claim),
         };
         let to = self.concerned(&claim.payload().worker);
         Ok((

@@ -9,7 +9,7 @@ use d402_objects::{Hex32, IndexedSignature, SigningKey};
 use d402_settlement::Codec;
 use d402_settlement::market::testkit::{Scene, TaskSpec, TaskStory, funded_at};
 use d402_settlement::market::{BASE_SEPOLIA_NETWORK, Decision, decide};
-use d402_wire::{RawDossier, Response};
+use d402_wire::{RawDossier, RawEnvelope, Response};
 
 use super::*;
 use crate::chain::{ChainError, Deposit};
@@ -405,7 +405,7 @@ async fn nothing_is_signed_without_q_ready_answers_or_after_settle_by() {
     else {
         panic!("no ready answer")
     };
-    let mine: Signed<d402_objects::Ready> = Signed::from_value(object.0).unwrap();
+    let mine: Signed<d402_objects::Ready> = object.open().unwrap();
     let two = vec![mine.clone(), world.scene().ready(1, &decided, 1)];
     assert_eq!(
         case.sign(two.clone(), world.at(6_100)).await.unwrap_err(),
@@ -524,7 +524,7 @@ async fn ready_on_base(world: &World) -> (Case, Decided, Vec<Signed<d402_objects
         panic!("no ready answer")
     };
     let ready = vec![
-        Signed::from_value(object.0).unwrap(),
+        object.open().unwrap(),
         world.scene().ready(1, &decided, 1),
         world.scene().ready(2, &decided, 1),
     ];

@@ -177,7 +177,7 @@ impl Bridge {
         let (ack, outgoing) = case.lock().await.commit(papers, from, now_ms()).await?;
         send_all(outbound, outgoing).await;
         Ok(Response::Object {
-            object: d402_wire::RawEnvelope(ack.to_value()),
+            object: d402_wire::RawEnvelope::of(&ack),
         })
     }
 
@@ -219,5 +219,5 @@ impl Bridge {
 }
 
 fn parse<T: d402_objects::Payload>(raw: d402_wire::RawEnvelope) -> Result<Signed<T>, Refusal> {
-    Signed::from_value(raw.0).map_err(|_| Refusal::Malformed)
+    raw.open().map_err(|_| Refusal::Malformed)
 }

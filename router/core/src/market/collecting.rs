@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use d402_objects::{Cid, Inventory, Signed, canonical};
+use d402_objects::{Inventory, Signed};
 use d402_settlement::market::{Decision, EvidenceObject, Facts, decide};
 use d402_wire::RawEnvelope;
 
 use super::deadlines::unix_ms;
 use super::{Phase, Refused, Task};
-use crate::Effect;
+use crate::{Command, Effect};
 
 /// Inventories of q validators are enough after this time, ms.
 const ENOUGH_MS: u64 = 600;
@@ -22,6 +22,65 @@ const MAX_PAUSE_MS: u64 = 300_000;
 const MAX_LATE_PAUSE_MS: u64 = 2_000;
 /// Most objects taken from one inventory.
 const MAX_OBJECTS: usize = 1_024;
+
+/// Most objects remembered of a task: what honest inventories of a race hold.
+pub(super) const MAX_OPENED: usize = 128;
+/// Most bytes of them together: a hostile validator may sign large objects.
+const MAX_OPENED_BYTES: usize = 256 * 1024;
+
+/// Objects of one task that were verified while it is at work: inventories repeat each other and what was told
+/// before, and a text that is equal to the last byte, signature included, needs no second look.
+#[derive(Debug, Default)]
+pub struct Opened {
+    objects: Vec<EvidenceObject>,
+    bytes: usize,
+}
+
+impl Opened {
+    /// Remembers a verified object, unless there is no room: then it is verified again.
+    pub fn note(&mut self, object: impl Into<EvidenceObject>) {
+        let object = object.into();
+        let text = object.text().get();
+        let bytes = self.bytes.saturating_add(text.len());
+        let room = self.objects.len() < MAX_OPENED && bytes <= MAX_OPENED_BYTES;
+        if room && self.find(text).is_none() {
+            self.bytes = bytes;
+            self.objects.push(object);
+        }
+    }
+
+    /// Number of objects.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn open(&mut self, envelope: &RawEnvelope) -> Option<EvidenceObject> {
+        if let Some(object) = self.find(envelope.text()) {
+            return Some(object.clone());
+        }
+        let object = envelope.open_evidence().ok()?;
+        self.note(object.clone());
+        Some(object)
+    }
+
+    fn find(&self, text: &str) -> Option<&EvidenceObject> {
+        self.objects
+            .iter()
+            .find(|object| object.text().get() == text)
+    }
+}
 
 impl Task {
     pub(super) fn start_collecting(&mut self, now_ms: u64) -> Vec<Effect> {
@@ -45,11 +104,41 @@ impl Task {
             .collect()
     }
 
+    /// The objects a validator sent with its inventory that verify, at most [`MAX_OBJECTS`], without those that are
+    /// held to the last byte. What does not verify is the sender's problem, not the task's. Needs no place in the
+    /// order of commands, so that the costly part of an inventory runs beside them.
+    #[must_use]
+    pub fn read_inventory(
+        &self,
+        objects: &[RawEnvelope],
+        opened: &mut Opened,
+    ) -> Vec<EvidenceObject> {
+        let held = self.evidence.objects();
+        let held: BTreeSet<&str> = held.iter().map(|object| object.text().get()).collect();
+        objects
+            .iter()
+            .take(MAX_OBJECTS)
+            .filter(|envelope| !held.contains(envelope.text()))
+            .filter_map(|envelope| opened.open(envelope))
+            .collect()
+    }
+
+    /// The command without the objects that are held by now: they would change nothing but the length of the
+    /// journal, because inventories overlap.
+    #[must_use]
+    pub fn trimmed(&self, command: &Command) -> Command {
+        let mut command = command.clone();
+        if let Command::InventorySeen { objects, .. } = &mut command {
+            objects.retain(|object| !self.evidence.contains(&object.cid()));
+        }
+        command
+    }
+
     /// Takes every object that belongs to this task; the rest is dropped. An inventory can only add.
     pub(super) fn inventory_seen(
         &mut self,
         inventory: &Signed<Inventory>,
-        objects: Vec<RawEnvelope>,
+        objects: Vec<EvidenceObject>,
         now_ms: u64,
     ) -> Result<Vec<Effect>, Refused> {
         let Phase::Collecting { heard, .. } = &mut self.phase else {
@@ -69,24 +158,8 @@ impl Task {
         if !heard.insert(set_index) {
             return Err(Refused::Duplicate);
         }
-        // What does not verify or does not belong is the sender's problem, not the task's.
-        let objects = objects
-            .into_iter()
-            .take(MAX_OBJECTS)
-            .filter(|raw| !self.is_known(raw))
-            .filter_map(|raw| EvidenceObject::from_value(raw.0).ok())
-            .collect();
         let _refused = self.evidence.insert_all(objects);
         Ok(self.collect_on(now_ms))
-    }
-
-    /// Inventories overlap: what is held under the same CID is not verified again.
-    fn is_known(&self, raw: &RawEnvelope) -> bool {
-        let payload = raw.0.get("payload");
-        payload.is_some_and(|payload| {
-            self.evidence
-                .contains(&Cid::from_digest(canonical::digest(payload)))
-        })
     }
 
     /// Decides as soon as enough validators were heard.

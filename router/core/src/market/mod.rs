@@ -24,6 +24,7 @@ mod working;
 mod tests;
 
 pub use bidding::{BID_WINDOW_MS, MAX_BID_WINDOW_MS, MAX_BIDS, MAX_BIDS_TAKEN};
+pub use collecting::Opened;
 pub use leasing::{LeaseSet, Slot, SlotState};
 pub use phase::{Ending, Phase, PhaseName};
 pub use refused::Refused;

@@ -138,7 +138,7 @@ impl Task {
             .iter()
             .take(MAX_MISSING)
             .filter_map(|cid| self.evidence.get(cid))
-            .map(|object| RawEnvelope(object.to_value()))
+            .map(|object| RawEnvelope::from(&object))
             .collect();
         Ok(self
             .proposal(decided, set_index, objects)

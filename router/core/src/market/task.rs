@@ -327,6 +327,20 @@ impl Task {
         self.round
     }
 
+    /// Whether no inventory is needed any more.
+    #[must_use]
+    pub fn is_collected(&self) -> bool {
+        match self.phase {
+            Phase::Settling { .. } | Phase::Refunding | Phase::Final(_) => true,
+            Phase::AwaitingDeposit
+            | Phase::Bidding { .. }
+            | Phase::Working
+            | Phase::Collecting { .. }
+            | Phase::Proposing { .. }
+            | Phase::Signing { .. } => false,
+        }
+    }
+
     /// CID of the output once its bytes are stored.
     #[must_use]
     pub fn output(&self) -> Option<Cid> {

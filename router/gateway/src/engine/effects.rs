@@ -96,7 +96,7 @@ impl Engine {
                 return;
             }
         };
-        let object = RawEnvelope(announcement.to_value());
+        let object = RawEnvelope::of(&announcement);
         if let Err(error) = self
             .shared
             .ports
@@ -122,7 +122,7 @@ impl Engine {
         }
         match self.sign(event) {
             Ok(event) => {
-                let object = RawEnvelope(event.to_value());
+                let object = RawEnvelope::of(&event);
                 if let Err(error) = self
                     .shared
                     .ports
@@ -157,7 +157,7 @@ impl Engine {
             )
             | None => return,
         };
-        let object = RawEnvelope(receipt.to_value());
+        let object = RawEnvelope::from(&receipt.to_value());
         if let Err(error) = self
             .shared
             .ports

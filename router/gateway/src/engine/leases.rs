@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use d402_core::{Command, Task};
-use d402_objects::{Lease, Signed, cid_of};
+use d402_objects::{Lease, LeaseAccept, Signed, cid_of};
+use d402_settlement::market::EvidenceObject;
 use d402_wire::{NodeAddress, RawDossier, RawEnvelope, Request, Response};
 
 use super::Engine;
@@ -19,12 +20,21 @@ impl Engine {
         let Ok(lease_cid) = cid_of(&lease) else {
             return;
         };
-        let signed = |lease: Lease| self.sign(lease).map(|l| RawEnvelope(l.to_value()));
-        let (Ok(lease), Ok(lease_set)) = (signed(lease), set.into_iter().map(signed).collect())
-        else {
+        let signed = set.into_iter().map(|lease| self.sign(lease));
+        let Ok(set) = signed.collect::<Result<Vec<Signed<Lease>>, _>>() else {
             tracing::error!(task = %task.task_id(), "lease is not a valid object");
             return;
         };
+        let Some(lease) = set.iter().find(|lease| lease.cid() == lease_cid) else {
+            tracing::error!(task = %task.task_id(), "lease is not of its set");
+            return;
+        };
+        let (lease, lease_set) = (
+            RawEnvelope::of(lease),
+            set.iter().map(RawEnvelope::of).collect(),
+        );
+        // Validators will show it again.
+        self.note(task.task_id(), set.into_iter().map(EvidenceObject::from));
         let dossier = Box::new(RawDossier::of(task.dossier()));
         let answer = self
             .shared
@@ -40,7 +50,7 @@ impl Engine {
             )
             .await;
         let command = match answer {
-            Ok(Response::Object { object }) => match Signed::from_value(object.0) {
+            Ok(Response::Object { object }) => match object.open::<LeaseAccept>() {
                 Ok(accept) => Command::LeaseAccepted { accept },
                 Err(_) => Command::LeaseDeclined { lease_cid },
             },

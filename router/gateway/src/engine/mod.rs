@@ -26,9 +26,12 @@ use d402_core::ports::{
     Rail, StoreError, TaskStore, VerifiedPayment,
 };
 use d402_core::standing::Standings;
-use d402_core::{Command, Damaged, Effect, Record, Refused, Task, market::PaymentFacts};
+use d402_core::{
+    Command, Damaged, Effect, Record, Refused, Task,
+    market::{Opened, PaymentFacts},
+};
 use d402_objects::{Cid, Ed25519Id, Hex32, ObjectError, Payload, Signed, SigningKey};
-use d402_settlement::market::Dossier;
+use d402_settlement::market::{Dossier, EvidenceObject};
 use d402_wire::RawDossier;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -130,6 +133,8 @@ struct Cell {
     /// When the state was last compared with the store, unix ms.
     compared_ms: AtomicU64,
     changed: watch::Sender<u64>,
+    /// What was verified for it while it is at work.
+    opened: Mutex<Opened>,
 }
 
 #[derive(Clone)]
@@ -425,9 +430,18 @@ impl Engine {
                 state: Mutex::new(loaded),
                 compared_ms: AtomicU64::new(self.now_ms()),
                 changed: watch::Sender::new(0),
+                opened: Mutex::new(Opened::default()),
             })
         });
         Arc::clone(cell)
+    }
+
+    /// Notes verified objects of a task that is in memory.
+    fn note(&self, task_id: Cid, objects: impl IntoIterator<Item = EvidenceObject>) {
+        let cell = lock(&self.shared.tasks).get(&task_id).cloned();
+        let Some(cell) = cell else { return };
+        let mut opened = lock(&cell.opened);
+        objects.into_iter().for_each(|object| opened.note(object));
     }
 
     fn forget(&self, task_id: &Cid) {

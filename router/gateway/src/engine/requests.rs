@@ -1,7 +1,7 @@
 //! Requests of peers to a gateway.
 
 use d402_core::Command;
-use d402_objects::{Bid, BidAck, Cid, Signed, UnixMs};
+use d402_objects::{Bid, BidAck, Cid, ResultClaim, Signed, UnixMs};
 use d402_wire::{RawEnvelope, Refusal, Request, Response};
 
 use super::{Engine, EngineError, lock};
@@ -38,7 +38,7 @@ impl Engine {
 
     /// A bid is acknowledged only once it is stored (threat #67).
     async fn bid(&self, raw: RawEnvelope) -> Result<Response, Refusal> {
-        let bid: Signed<Bid> = Signed::from_value(raw.0).map_err(|_| Refusal::Malformed)?;
+        let bid: Signed<Bid> = raw.open().map_err(|_| Refusal::Malformed)?;
         let task_id = bid.payload().task_id;
         let penalty = lock(&self.shared.standings).penalty(&bid.payload().worker, self.now_ms());
         let ack = BidAck {
@@ -60,7 +60,7 @@ impl Engine {
         .map_err(|error| refusal_of(&error))?;
         let ack = self.sign(ack).map_err(|_| Refusal::Malformed)?;
         Ok(Response::Object {
-            object: RawEnvelope(ack.to_value()),
+            object: RawEnvelope::of(&ack),
         })
     }
 
@@ -96,8 +96,8 @@ impl Engine {
         claim: RawEnvelope,
     ) -> Result<Response, Refusal> {
         let receipt: Signed<d402_objects::ValidationReceipt> =
-            Signed::from_value(receipt.0).map_err(|_| Refusal::Malformed)?;
-        let claim = Signed::from_value(claim.0).map_err(|_| Refusal::Malformed)?;
+            receipt.open().map_err(|_| Refusal::Malformed)?;
+        let claim: Signed<ResultClaim> = claim.open().map_err(|_| Refusal::Malformed)?;
         self.hand_in(
             receipt.payload().task_id,
             Command::ReceiptSeen { receipt, claim },

@@ -8,7 +8,7 @@ use d402_objects::{NoMoreLeases, Ready, Signed};
 use d402_wire::{RawDossier, RawEnvelope, Refusal, Request, Response};
 use ed25519_dalek::Signer as _;
 
-use super::Engine;
+use super::{Engine, lock};
 
 /// Tries to give a validator the task.
 const OPEN_TRIES: u32 = 4;
@@ -76,7 +76,7 @@ impl Engine {
             return;
         };
         let request = Request::NoMoreLeases {
-            notice: RawEnvelope(notice.to_value()),
+            notice: RawEnvelope::of(&notice),
         };
         let mut asked = tokio::task::JoinSet::new();
         for index in 0..task.dossier().set().n() {
@@ -100,7 +100,12 @@ impl Engine {
             tracing::debug!(task = %task.task_id(), set_index, ?answer, "no inventory");
             return;
         };
-        if let Ok(inventory) = Signed::from_value(inventory.0) {
+        if let Ok(inventory) = inventory.open() {
+            let Ok(Some(cell)) = self.cell(task.task_id()).await else {
+                return;
+            };
+            // One after the other: what one inventory brings, the next repeats.
+            let objects = task.read_inventory(&objects, &mut lock(&cell.opened));
             self.back(task, Command::InventorySeen { inventory, objects });
         }
     }
@@ -113,7 +118,7 @@ impl Engine {
         request: Request,
     ) {
         let command = match self.ask(task, set_index, request).await {
-            Some(Response::Object { object }) => match Signed::from_value(object.0) {
+            Some(Response::Object { object }) => match object.open() {
                 Ok(ready) => Command::ReadySeen { ready },
                 Err(_) => Command::ProposalRefused { set_index, round },
             },
@@ -137,7 +142,7 @@ impl Engine {
         set_index: u8,
         ready: &[Signed<Ready>],
     ) {
-        let ready = ready.iter().map(|r| RawEnvelope(r.to_value())).collect();
+        let ready = ready.iter().map(RawEnvelope::of).collect();
         match self
             .ask(
                 task,

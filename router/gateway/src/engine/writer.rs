@@ -130,13 +130,21 @@ impl Engine {
             return;
         };
         let now_ms = self.now_ms();
-        let effects = match draft.task.apply(submission.command.clone(), now_ms) {
+        // The submission keeps the whole: after a conflict other things are known.
+        let command = draft.task.trimmed(&submission.command);
+        let effects = match draft.task.apply(command.clone(), now_ms) {
             Ok(effects) => effects,
             Err(refused) => return answer(submission, Err(refused.into())),
         };
+        // Only what the task took: strangers may sign whatever they like.
+        let shown = command.shown();
+        if !shown.is_empty() {
+            let mut opened = lock(&draft.cell.opened);
+            shown.into_iter().for_each(|object| opened.note(object));
+        }
         let record = Record::Applied {
             at_ms: now_ms,
-            command: submission.command.clone(),
+            command,
         };
         steps.push(Step {
             task_id,
@@ -168,6 +176,9 @@ impl Engine {
         }
         if let Some(wake_at_ms) = draft.task.wake_at_ms() {
             lock(&self.shared.wakes).note(wake_at_ms, self.now_ms());
+        }
+        if draft.task.is_collected() {
+            lock(&draft.cell.opened).clear();
         }
         let next_seq = draft.base.next_seq.saturating_add(draft.steps);
         *lock(&draft.cell.state) = Loaded {

@@ -207,7 +207,7 @@ impl<T: Payload> Shelf<T> {
                 live.push(seen.object.clone());
                 continue;
             }
-            match Signed::<T>::from_value(entry.object.0) {
+            match entry.object.open::<T>() {
                 Ok(object) => {
                     live.push(object.clone());
                     self.0.insert(

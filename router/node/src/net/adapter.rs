@@ -88,7 +88,7 @@ impl MarketNetwork for P2pMarket {
                 | RequestError::Refused(_)
                 | RequestError::Closed => NetworkError::Unreachable,
             })?;
-        d402_wire::decode(&answer, MAX_MESSAGE_BYTES).map_err(|_| NetworkError::Malformed)
+        d402_wire::decode_message(&answer, MAX_MESSAGE_BYTES).map_err(|_| NetworkError::Malformed)
     }
 
     async fn publish(&self, topic: Topic, object: &RawEnvelope) -> Result<(), NetworkError> {

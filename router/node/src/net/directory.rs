@@ -80,7 +80,7 @@ impl DirectoryService {
     /// # Errors
     /// [`Import`].
     pub async fn import(&self, raw: RawEnvelope) -> Result<bool, Import> {
-        let object = AnySigned::from_value(raw.0.clone())?;
+        let object = raw.open_any()?;
         let entry = self.entry(&object, raw)?;
         match self.store.put(entry).await? {
             DirectoryOutcome::Stored => Ok(true),
@@ -181,7 +181,7 @@ impl DirectoryService {
                 return;
             };
             for object in objects {
-                if let Ok(any) = AnySigned::from_value(object.0.clone()) {
+                if let Ok(any) = object.open_any() {
                     theirs.insert(any.cid());
                 }
                 let _refused = self.import(object).await;
@@ -283,7 +283,7 @@ impl DirectoryService {
 
 /// The gossip topic of a directory object.
 fn topic_of(raw: &RawEnvelope) -> Option<Topic> {
-    match raw.0.get("payloadType")?.as_str()? {
+    match raw.to_value().ok()?.get("payloadType")?.as_str()? {
         "d402.manifest" | "d402.registration" | "d402.namespaceProof" => Some(Topic::Registrations),
         "d402.deprecationRecord" => Some(Topic::Deprecations),
         "d402.nodeOffer" => Some(Topic::NodeOffers),

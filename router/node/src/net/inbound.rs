@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use d402_gateway::Engine;
-use d402_objects::{ReputationEvent, Signed, SignedReceipt, TaskAnnouncement};
+use d402_objects::{ReputationEvent, SignedReceipt, TaskAnnouncement};
 use d402_p2p::{Inbound, InboundGossip, InboundRequest, Inbox, PeerEvent, Topic};
 use d402_wire::peer::MAX_MESSAGE_BYTES;
 use d402_wire::{NodeAddress, RawEnvelope, Refusal, Request, Response};
@@ -73,7 +73,7 @@ pub async fn serve(mut inbox: Inbox, roles: Roles, stop: CancellationToken) {
 
 async fn answer(roles: Roles, request: InboundRequest) {
     let from = request.from.to_string();
-    let response = match d402_wire::decode::<Request>(&request.body, MAX_MESSAGE_BYTES) {
+    let response = match d402_wire::decode_message::<Request>(&request.body, MAX_MESSAGE_BYTES) {
         Ok(message) => roles.dispatch(&from, message).await,
         Err(error) => {
             tracing::debug!(%from, %error, "not a message");
@@ -121,7 +121,7 @@ impl Roles {
 impl Roles {
     /// An announcement for the worker of this node, if there is one; `false` when it does not verify.
     pub(super) fn task_announced(&self, object: RawEnvelope) -> bool {
-        let Ok(task) = Signed::<TaskAnnouncement>::from_value(object.0) else {
+        let Ok(task) = object.open::<TaskAnnouncement>() else {
             return false;
         };
         if let Some(worker) = self.worker.clone() {
@@ -154,7 +154,7 @@ enum Verdict {
 
 /// Nothing is relayed that does not verify.
 async fn judge(roles: &Roles, gossip: InboundGossip) {
-    let verdict = match d402_wire::decode::<RawEnvelope>(&gossip.body, MAX_GOSSIP_BYTES) {
+    let verdict = match d402_wire::decode_message::<RawEnvelope>(&gossip.body, MAX_GOSSIP_BYTES) {
         Ok(object) => judge_object(roles, gossip.topic, object).await,
         Err(_) => Verdict::Reject,
     };
@@ -168,12 +168,11 @@ async fn judge(roles: &Roles, gossip: InboundGossip) {
 async fn judge_object(roles: &Roles, topic: Topic, object: RawEnvelope) -> Verdict {
     match topic {
         Topic::Registrations | Topic::Deprecations | Topic::NodeOffers | Topic::ValidatorOffers => {
-            let kind = object
-                .0
-                .get("payloadType")
-                .and_then(|k| k.as_str())
-                .unwrap_or_default();
-            if !KINDS.contains(&kind) {
+            let Ok(envelope) = object.to_value() else {
+                return Verdict::Reject;
+            };
+            let kind = envelope.get("payloadType").and_then(|k| k.as_str());
+            if !KINDS.contains(&kind.unwrap_or_default()) {
                 return Verdict::Reject;
             }
             match roles.directory.import(object).await {
@@ -186,8 +185,12 @@ async fn judge_object(roles: &Roles, topic: Topic, object: RawEnvelope) -> Verdi
             }
         }
         Topic::TaskAnnouncements => accept_if(roles.task_announced(object)),
-        Topic::Receipts => accept_if(SignedReceipt::from_value(object.0).is_ok()),
-        Topic::Reputation => accept_if(Signed::<ReputationEvent>::from_value(object.0).is_ok()),
+        Topic::Receipts => accept_if(
+            object
+                .to_value()
+                .is_ok_and(|receipt| SignedReceipt::from_value(receipt).is_ok()),
+        ),
+        Topic::Reputation => accept_if(object.open::<ReputationEvent>().is_ok()),
     }
 }
 

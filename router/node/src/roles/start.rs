@@ -338,9 +338,9 @@ fn read_objects(path: &Path) -> Result<Vec<RawEnvelope>, NodeError> {
         }
     })?;
     if let serde_json::Value::Array(items) = value {
-        return Ok(items.into_iter().map(RawEnvelope).collect());
+        return Ok(items.iter().map(RawEnvelope::from).collect());
     }
-    Ok(vec![RawEnvelope(value)])
+    Ok(vec![RawEnvelope::from(&value)])
 }
 
 /// Keeps the directory in step with the bootstrap peers; gossip covers the time between.

@@ -142,7 +142,7 @@ impl Pump {
         let reader = async {
             let sending = Arc::new(tokio::sync::Semaphore::new(MAX_SENDING));
             while let Some(Ok(bytes)) = source.next().await {
-                match d402_wire::decode::<FromBridge>(&bytes, MAX_FRAME_BYTES) {
+                match d402_wire::decode_message::<FromBridge>(&bytes, MAX_FRAME_BYTES) {
                     Ok(frame) => self.take(frame, &sending).await,
                     Err(error) => {
                         tracing::error!(%error, "bridge sent a frame that is no message");

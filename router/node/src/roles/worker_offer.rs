@@ -89,7 +89,7 @@ impl Publisher {
         let sold = |capability: &CapabilityId| self.policy.prices.contains_key(capability);
         let mut manifests: Vec<Cid> = entries
             .into_iter()
-            .filter_map(|entry| Signed::<Manifest>::from_value(entry.object.0).ok())
+            .filter_map(|entry| entry.object.open::<Manifest>().ok())
             .filter(|manifest| sold(&manifest.payload().capability_id))
             .map(|manifest| manifest.cid())
             .take(MAX_NAMED)
@@ -103,7 +103,7 @@ impl Publisher {
             tracing::error!("the node offer cannot be signed");
             return false;
         };
-        match self.directory.publish(RawEnvelope(offer.to_value())).await {
+        match self.directory.publish(RawEnvelope::of(&offer)).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(%error, "node offer is not published");

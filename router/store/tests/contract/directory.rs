@@ -15,7 +15,7 @@ fn entry(kind: &str, signer: &str, slot: &str, seq: u64) -> DirectoryEntry {
         slot: slot.to_owned(),
         seq,
         expires_at_ms: 1_000,
-        object: RawEnvelope(json!({"payload": {"seq": seq}, "signer": signer})),
+        object: (&json!({"payload": {"seq": seq}, "signer": signer})).into(),
     }
 }
 
@@ -212,8 +212,8 @@ pub(crate) async fn concurrent_entries_keep_the_highest_seq(home: &Home) {
 pub(crate) async fn objects_come_back_to_the_last_bit(home: &Home) {
     let directory = home.store.directory();
     let mut exact = entry("manifest", "author", "", 1);
-    exact.object = RawEnvelope(
-        json!({"payload": {"b": [0.1, 1e-7, 5e-324, 4_503_599_627_370_495.5], "a": "é\u{0}\u{10ffff}"}}),
+    exact.object = RawEnvelope::from(
+        &json!({"payload": {"b": [0.1, 1e-7, 5e-324, 4_503_599_627_370_495.5], "a": "é\u{0}\u{10ffff}"}}),
     );
     assert_eq!(
         directory.put(exact.clone()).await.unwrap(),
@@ -221,13 +221,13 @@ pub(crate) async fn objects_come_back_to_the_last_bit(home: &Home) {
     );
     assert_eq!(directory.get(exact.cid).await.unwrap(), Some(exact));
     let mut ambiguous = entry("manifest", "author", "ambiguous", 1);
-    ambiguous.object = RawEnvelope(json!(-0.0));
+    ambiguous.object = (&json!(-0.0)).into();
     assert!(matches!(
         directory.put(ambiguous).await,
         Err(StoreError::Broken { .. })
     ));
     let mut large = entry("manifest", "author", "large", 1);
-    large.object = RawEnvelope(json!("x".repeat(MAX_DIRECTORY_OBJECT_BYTES)));
+    large.object = (&json!("x".repeat(MAX_DIRECTORY_OBJECT_BYTES))).into();
     assert!(matches!(
         directory.put(large).await,
         Err(StoreError::TooLarge { .. })

@@ -20,10 +20,10 @@ impl Worker {
         lease_set: Vec<RawEnvelope>,
     ) -> Result<Response, Refusal> {
         let dossier = dossier.check().map_err(|_| Refusal::Malformed)?;
-        let lease: Signed<Lease> = Signed::from_value(lease.0).map_err(|_| Refusal::Malformed)?;
+        let lease: Signed<Lease> = lease.open().map_err(|_| Refusal::Malformed)?;
         let set = lease_set
-            .into_iter()
-            .map(|raw| Signed::from_value(raw.0))
+            .iter()
+            .map(RawEnvelope::open)
             .collect::<Result<Vec<Signed<Lease>>, _>>()
             .map_err(|_| Refusal::Malformed)?;
         self.check_lease(&dossier, lease.payload())?;
@@ -127,7 +127,7 @@ impl Worker {
 
 fn object(accept: &Signed<LeaseAccept>) -> Response {
     Response::Object {
-        object: RawEnvelope(accept.to_value()),
+        object: RawEnvelope::of(accept),
     }
 }
 

@@ -155,24 +155,23 @@ impl Worker {
     fn message(&self, case: &Arc<Case>, effect: &JobEffect) -> Option<(NodeAddress, Request)> {
         let job = lock(&case.job);
         let (claim, commit, product) = job.sealed()?;
-        let raw = |value| RawEnvelope(value);
         Some(match effect {
             JobEffect::SendCommit { set_index } => (
                 validator_address(job.dossier(), *set_index)?,
                 Request::Commit {
                     task_id: job.dossier().task_id(),
-                    lease: raw(job.lease().to_value()),
-                    lease_accept: raw(job.accept().to_value()),
-                    lease_set: job.set().map(|l| raw(l.to_value())).collect(),
-                    commit: raw(commit.to_value()),
+                    lease: RawEnvelope::of(job.lease()),
+                    lease_accept: RawEnvelope::of(job.accept()),
+                    lease_set: job.set().map(RawEnvelope::of).collect(),
+                    commit: RawEnvelope::of(commit),
                 },
             ),
             JobEffect::SendReveal { set_index } => (
                 validator_address(job.dossier(), *set_index)?,
                 Request::Reveal {
-                    claim: raw(claim.to_value()),
-                    certificate: job.certificate().map(|a| raw(a.to_value())).collect(),
-                    commits: job.commits().map(|c| raw(c.to_value())).collect(),
+                    claim: RawEnvelope::of(claim),
+                    certificate: job.certificate().map(RawEnvelope::of).collect(),
+                    commits: job.commits().map(RawEnvelope::of).collect(),
                     blobs: product.contents().map(Blob::of).collect(),
                 },
             ),
@@ -185,7 +184,7 @@ impl Worker {
                 let commit = lock(&case.job)
                     .sealed()
                     .map(|(_, commit, _)| commit.clone());
-                if let (Some(commit), Ok(ack)) = (commit, Signed::from_value(object.0)) {
+                if let (Some(commit), Ok(ack)) = (commit, object.open()) {
                     self.ack_arrived(commit, ack);
                 }
             }

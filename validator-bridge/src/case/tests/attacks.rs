@@ -233,10 +233,10 @@ async fn ready_of(
     proposal.objects = decided
         .inputs
         .iter()
-        .filter_map(|cid| Some(envelope(all.get(cid)?.to_value())))
+        .filter_map(|cid| Some(RawEnvelope::from(&all.get(cid)?)))
         .collect();
     match case.propose(proposal, world.at(6_000)).await? {
-        Response::Object { object } => Ok(Signed::from_value(object.0).unwrap()),
+        Response::Object { object } => Ok(object.open().unwrap()),
         other => panic!("{other:?}"),
     }
 }

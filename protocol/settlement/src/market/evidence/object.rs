@@ -1,9 +1,12 @@
 //! The kinds of signed objects that decide who is paid.
 
+use std::sync::Arc;
+
 use d402_objects::{
     AnySigned, Cid, ClaimCommit, CommitAck, Document, Lease, LeaseAccept, NoMoreLeases,
     ObjectError, ResultClaim, Signed, ValidationReceipt, Value,
 };
+use serde_json::value::RawValue;
 
 /// A verified object of a kind that [`decide`](crate::market::decide) reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,14 +119,21 @@ impl EvidenceObject {
     /// The envelope as JSON.
     #[must_use]
     pub fn to_value(&self) -> Value {
+        // Canonical text of a verified object always decodes.
+        serde_json::from_str(self.text().get()).unwrap_or(Value::Null)
+    }
+
+    /// The canonical text of the envelope, shared.
+    #[must_use]
+    pub fn text(&self) -> &Arc<RawValue> {
         match self {
-            Self::Lease(object) => object.to_value(),
-            Self::LeaseAccept(object) => object.to_value(),
-            Self::Commit(object) => object.to_value(),
-            Self::Ack(object) => object.to_value(),
-            Self::Claim(object) => object.to_value(),
-            Self::Receipt(object) => object.to_value(),
-            Self::NoMoreLeases(object) => object.to_value(),
+            Self::Lease(object) => object.text(),
+            Self::LeaseAccept(object) => object.text(),
+            Self::Commit(object) => object.text(),
+            Self::Ack(object) => object.text(),
+            Self::Claim(object) => object.text(),
+            Self::Receipt(object) => object.text(),
+            Self::NoMoreLeases(object) => object.text(),
         }
     }
 
@@ -138,6 +148,22 @@ impl EvidenceObject {
             Self::Receipt(_) => 5,
             Self::NoMoreLeases(_) => 6,
         }
+    }
+}
+
+/// As its envelope.
+impl serde::Serialize for EvidenceObject {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text().serialize(serializer)
+    }
+}
+
+/// Verifies: nothing unverified becomes one.
+impl<'de> serde::Deserialize<'de> for EvidenceObject {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let object = AnySigned::deserialize(deserializer)?;
+        Self::from_any(object)
+            .ok_or_else(|| serde::de::Error::custom("an object of this kind is no evidence"))
     }
 }
 

@@ -15,7 +15,7 @@ use d402_settlement::market::{
     AssembleError, DepositFact, Evidence, EvidenceObject, Facts, RevealNotYet, check_proposal,
     may_reveal,
 };
-use d402_wire::{RawDossier, RawEnvelope};
+use d402_wire::RawDossier;
 
 use super::ledger::Chain;
 use crate::market::{Ending, PaymentFacts, PhaseName, Refused};
@@ -361,7 +361,7 @@ impl World {
             } => {
                 let supplied = objects
                     .into_iter()
-                    .map(|o| EvidenceObject::from_value(o.0).unwrap())
+                    .map(|o| o.open_evidence().unwrap())
                     .collect();
                 self.propose((set_index, round), &receipt, &inputs, supplied);
             }
@@ -584,14 +584,9 @@ impl World {
             at_ms: UnixMs::new(self.now).unwrap(),
             seq: 1,
         };
-        let objects = evidence
-            .objects()
-            .iter()
-            .map(|o| RawEnvelope(o.to_value()))
-            .collect();
         Command::InventorySeen {
             inventory: Signed::sign(inventory, &actor.key).unwrap(),
-            objects,
+            objects: evidence.objects(),
         }
     }
 

@@ -217,7 +217,7 @@ impl Library {
             slot: String::new(),
             seq: 1,
             expires_at_ms: u64::MAX,
-            object: RawEnvelope(object),
+            object: (&object).into(),
         });
         entries.sort_by_key(|entry| entry.cid);
     }

@@ -7,7 +7,6 @@ use d402_core::{Command, Phase, PhaseName, Task};
 use d402_objects::{Amount, Cid, Hex32, Inventory, Lease, ResultClaim, Signed, Verdict};
 use d402_settlement::market::testkit::Scene;
 use d402_settlement::market::{Decided, EvidenceObject};
-use d402_wire::RawEnvelope;
 use d402_wire::simchain::{PaidKind, PaidRow};
 use std::sync::Arc;
 
@@ -65,7 +64,7 @@ pub(super) async fn play(world: &World, task_id: Cid, verdict: Verdict) -> Playe
     reach(world, task_id, PhaseName::Collecting).await;
     for validator in 0..4 {
         let inventory = inventory(&scene, validator, &objects);
-        let objects = objects.iter().map(|o| RawEnvelope(o.to_value())).collect();
+        let objects = objects.clone();
         submit(
             world,
             task_id,
