@@ -7,8 +7,8 @@
 )]
 
 use d402_objects::{
-    Address, Amount, Bps, Lease, Mode, OnSilence, Payload as _, ReceiptRow, RowRole, Signed,
-    TaskIntent, lease_set_root,
+    Address, Amount, Bps, Lease, Mode, OnSilence, ReceiptRow, RowRole, Signed, TaskIntent,
+    lease_set_root,
 };
 
 use super::testkit::{Actors, Scene, TaskSpec, TaskStory};
