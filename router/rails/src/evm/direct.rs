@@ -37,12 +37,7 @@ const SEARCH_S: u64 = MAX_WINDOW_S + 2 * CLOCK_SLACK_S;
 
 /// The bytes of a direct payment: what is submitted, and how it is found again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "effect",
-    rename = "direct",
-    rename_all = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct DirectBody {
     /// The token.
     asset: Address,

@@ -408,6 +408,9 @@ impl World {
 
     fn deposit_fact(&self) -> DepositFact {
         let fund_by = self.scene.dossier.times().fund_by_ms.get();
+        if self.scene.dossier.direct().is_some() {
+            return DepositFact::OnTime;
+        }
         match self.plot.money {
             Money::At(after) if self.at(after) < fund_by => DepositFact::OnTime,
             Money::At(_) | Money::Short => DepositFact::Late,
