@@ -196,6 +196,7 @@ fn left_behind(cast: &Cast, order: &Ordered, now_ms: u64) -> (NewTask, Vec<Step>
     let facts = PaymentFacts {
         payment_id,
         payer: cast.buyer().address().to_string(),
+        body: body.clone().into(),
     };
     let created = Record::Created {
         dossier: RawDossier::of(dossier),

@@ -201,6 +201,7 @@ fn foresee(cast: &Cast, order: &Ordered, now_ms: u64) -> (Vec<u8>, super::cast::
     let facts = PaymentFacts {
         payment_id: Hex32::from_bytes([0; 32]),
         payer: String::new(),
+        body: "".into(),
     };
     let (mut task, _) = Task::create(dossier.clone(), facts, now_ms);
     let mut apply = |command, at_ms| task.apply(command, at_ms).expect("a step");
