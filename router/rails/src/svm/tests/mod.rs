@@ -9,6 +9,7 @@
 )]
 
 mod conformance;
+mod cosigning;
 mod opening;
 mod proxy;
 mod sending;
