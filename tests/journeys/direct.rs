@@ -171,7 +171,11 @@ async fn our_buyer_pays_a_worker_straight_and_work_that_is_not_accepted_costs_no
 
     let bundle = told["bundle"].as_str().unwrap();
     let transaction = told["task"]["transaction"].as_str().unwrap();
-    let rpc = market.devnet.url();
+    check_bundle(market.devnet.url(), bundle, transaction).await;
+}
+
+/// Offline the bundle says that it is of a direct payment; on the chain it needs the transaction's name.
+async fn check_bundle(rpc: &str, bundle: &str, transaction: &str) {
     let offline = run(&["--json", "verify", bundle], COMMAND).await;
     let told: Value = serde_json::from_slice(&offline.stdout).unwrap();
     assert_eq!(

@@ -17,6 +17,8 @@ use super::{
     SIMULATED_NETWORK, chain_of, check_receipt,
 };
 
+type Change = fn(&mut TaskIntent);
+
 /// A direct task with a changed intent; `Err` is the object's own rule.
 fn changed(
     network: &str,
@@ -89,7 +91,7 @@ fn threat_39_a_direct_entry_never_stands_beside_another_kind_or_another_worker()
 
 #[test]
 fn a_direct_payment_is_single_short_whole_and_refuses_on_silence() {
-    let rules: [(&str, fn(&mut TaskIntent)); 5] = [
+    let rules: [(&str, Change); 5] = [
         ("mode", |i| {
             (i.mode, i.fanout, i.max_attempts) = (Mode::Race, 2, 1);
         }),

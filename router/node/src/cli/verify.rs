@@ -8,7 +8,8 @@ use d402_evm::primitives::B256;
 use d402_settlement::market::Bundle;
 use owo_colors::OwoColorize as _;
 
-use super::onchain::ChainArgs;
+use super::onchain::{ChainArgs, Confirmed};
+use super::onchain_direct::PaidStraight;
 use super::{Failure, Output};
 
 /// Exits 0 when every link holds, 1 with the first broken link otherwise.
@@ -57,19 +58,6 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Fa
                     on.payer, on.transaction, on.height
                 ));
             }
-            let on_chain = match (&confirmed, &straight) {
-                (Some(on), _) => Some(serde_json::json!({
-                    "fundedAt": on.funded_at,
-                    "transaction": on.transaction,
-                    "height": on.height,
-                    "refunded": on.refunded.to_string(),
-                })),
-                (None, Some(on)) => Some(serde_json::json!({
-                    "transaction": format!("{:#x}", on.transaction),
-                    "payer": format!("{:#x}", on.payer),
-                })),
-                (None, None) => None,
-            };
             output.document(&serde_json::json!({
                 "verified": true,
                 "direct": proof.direct,
@@ -78,7 +66,7 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Fa
                 "outcome": proof.outcome,
                 "signers": proof.signers,
                 "proved": proof.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "chain": on_chain,
+                "chain": seen(confirmed.as_ref(), straight.as_ref()),
             }));
             Ok(ExitCode::SUCCESS)
         }
@@ -89,5 +77,22 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Result<ExitCode, Fa
             output.failure(&broken);
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// What the chain said, for programs.
+fn seen(confirmed: Option<&Confirmed>, straight: Option<&PaidStraight>) -> serde_json::Value {
+    match (confirmed, straight) {
+        (Some(on), _) => serde_json::json!({
+            "fundedAt": on.funded_at,
+            "transaction": on.transaction,
+            "height": on.height,
+            "refunded": on.refunded.to_string(),
+        }),
+        (None, Some(on)) => serde_json::json!({
+            "transaction": format!("{:#x}", on.transaction),
+            "payer": format!("{:#x}", on.payer),
+        }),
+        (None, None) => serde_json::Value::Null,
     }
 }

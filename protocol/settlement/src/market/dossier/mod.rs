@@ -6,6 +6,7 @@
 //!
 //! Invariant: a [`Dossier`] value is a task that may be paid, worked and settled on its network.
 
+mod direct;
 mod fault;
 mod quote;
 mod times;

@@ -10,6 +10,7 @@ use d402_objects::{
     TaskIntent, ValidatorOffer,
 };
 
+use super::direct::{account, codec_of, pay_to_of};
 use super::times::{Times, chain};
 use super::{DossierError, OfferFault, Party};
 use crate::evm::EvmAccount;
@@ -147,12 +148,7 @@ impl Quote {
         {
             return Err(DossierError::ModelNotAccepted);
         }
-        let codec = match &payment.direct {
-            Some(_) => chain
-                .codec
-                .bound_to(&account(&chain.codec, &payment.asset, Party::Asset)?),
-            None => chain.codec,
-        };
+        let codec = codec_of(chain.codec, payment)?;
         let members = members(parts, payment, &codec)?;
         let keys: Vec<Key32> = members.iter().map(|member| member.settlement_key).collect();
         let set =
@@ -175,12 +171,7 @@ impl Quote {
             .settleable(&terms, terms.issued_at)
             .map_err(DossierError::NotSettleable)?;
         let terms_hash = codec.terms_hash(&terms).map_err(DossierError::Terms)?;
-        let pay_to = match &payment.direct {
-            Some(direct) => account(&codec, &direct.pay_to, Party::Worker)?,
-            None => codec
-                .pay_to(&terms_hash)
-                .ok_or(DossierError::NoVaultAddress)?,
-        };
+        let pay_to = pay_to_of(&codec, payment, &terms_hash)?;
         let quote = Self {
             payment_index,
             codec,
@@ -213,26 +204,6 @@ impl Quote {
             || (!self.is_direct && *account == self.pay_to)
             || *account == self.terms.mint
             || *account == self.codec.verifier()
-    }
-
-    /// What is paid straight is paid whole: the worker's transfer has one receiver. The intent's own rules keep
-    /// fees out; a commission comes from the registration.
-    fn check_direct(&self) -> Result<(), DossierError> {
-        if !self.is_direct {
-            return Ok(());
-        }
-        if !self.terms.commission_payee.is_zero() {
-            return Err(DossierError::DirectSplit);
-        }
-        let taken = self.is_forbidden_payee(&self.pay_to)
-            || self.pay_to == self.terms.refund_to
-            || self.members.iter().any(|m| m.payout == self.pay_to);
-        if taken {
-            return Err(DossierError::ForbiddenParty {
-                what: Party::Worker,
-            });
-        }
-        Ok(())
     }
 
     fn check_payees(&self) -> Result<(), DossierError> {
@@ -478,12 +449,6 @@ impl Draft<'_> {
     fn party(&self, address: &Address, what: Party) -> Result<Key32, DossierError> {
         account(self.codec, address, what)
     }
-}
-
-fn account(codec: &Codec, address: &Address, what: Party) -> Result<Key32, DossierError> {
-    codec
-        .account(address)
-        .ok_or(DossierError::BadAddress { what })
 }
 
 const fn on_silence_byte(on_silence: OnSilence) -> u8 {

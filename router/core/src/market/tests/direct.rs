@@ -32,10 +32,10 @@ fn plans(effects: &[Effect]) -> usize {
 }
 
 fn receipt_cid(world: &World) -> d402_objects::Cid {
-    match world.task.phase() {
-        Phase::Settling { receipt } => receipt.receipt_cid(),
-        other => panic!("{other:?}"),
-    }
+    let Phase::Settling { receipt } = world.task.phase() else {
+        panic!("{:?}", world.task.phase());
+    };
+    receipt.receipt_cid()
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn rejected_direct_work_ends_at_once_and_nothing_is_submitted() {
 fn silent_validators_of_a_direct_task_end_it_at_settle_by_and_nothing_is_submitted() {
     let silent = [Judge::Silent, Judge::Silent, Judge::Honest, Judge::Honest];
     let mut world = World::new(plot(HONEST).judged_by(&silent));
-    let settle_by = world.scene.dossier.times().settle_by_s.0 as u64 * 1_000;
+    let settle_by = world.scene.dossier.times().settle_by_s.0.cast_unsigned() * 1_000;
     world.run();
     let ending = world.task.ending();
     assert!(
@@ -147,7 +147,7 @@ fn threat_71_a_direct_payment_that_can_never_take_effect_ends_the_task_as_uncoll
 #[test]
 fn an_accepted_direct_payment_is_looked_for_until_the_chain_is_sure_and_never_swept() {
     let mut world = settling();
-    let over = world.scene.dossier.times().refund_after_s.0 as u64 * 1_000;
+    let over = world.scene.dossier.times().refund_after_s.0.cast_unsigned() * 1_000;
     while world.now < over + 600_000 {
         world.now = world.task.wake_at_ms().unwrap();
         let effects = world.apply(Command::Tick).unwrap();
