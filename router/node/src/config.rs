@@ -154,7 +154,7 @@ pub struct SolanaRail {
     /// Address lookup table with what every settlement names; larger receipts go in two steps without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lookup_table: Option<String>,
-    /// Smallest budget, base units; 10,000 ($0.01) when absent: ten times what the cluster takes (threat #61).
+    /// Smallest budget, base units; 50,000 ($0.05) when absent: ten times what the cluster takes (threat #61).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_budget: Option<d402_objects::Amount>,
     /// Largest budget, base units; 10,000,000 ($10) when absent: above it a deposit must be finalized (threat

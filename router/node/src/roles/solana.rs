@@ -16,8 +16,8 @@ use d402_svm::{Address, Chain, ChainOptions, Finality};
 use super::start::{Context, NodeError};
 use crate::config::{ConfigError, SolanaRail, setting};
 
-/// $0.01: ten times what opening, settling and closing cost (threat #61).
-const MIN_BUDGET: u64 = 10_000;
+/// $0.05: ten times what settling and closing cost the gateway (threats #61, #68).
+const MIN_BUDGET: u64 = 50_000;
 /// $10: up to here `confirmed` is enough (threat #36).
 const MAX_BUDGET: u64 = 10_000_000;
 /// How often vaults are looked at that nothing more can happen to.
