@@ -4,6 +4,8 @@
 //! token balances after each transaction of the vault's token account, whoever sent it (threat #37); what was paid
 //! is the program's own event.
 
+use std::time::Duration;
+
 use d402_rpc::{CallError as RpcError, Silence};
 use d402_settlement::ledger::{VaultAccount, VaultSite, VaultState};
 use d402_settlement::{Units, UnixSeconds};
@@ -20,6 +22,13 @@ use crate::wire::{Account, Entry, Executed};
 
 /// Transactions asked for at the same time.
 const TOGETHER: usize = 8;
+
+/// How long a provider may take to file what it has executed, try by try.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_millis(900),
+];
 
 /// Which vault.
 pub type VaultQuery = Place;
@@ -74,11 +83,23 @@ pub struct PaidRow {
 }
 
 impl VaultView {
-    /// Reads a vault at the highest slot of this level.
+    /// Reads a vault at the highest slot of this level. Providers know accounts a moment before their history,
+    /// so what is not there yet is asked for a few times.
     ///
     /// # Errors
     /// [`RpcError`].
     pub async fn read(chain: &Chain, place: &Place, level: Level) -> Result<Self, RpcError> {
+        let lags = RpcError::unknown(Silence::NoBlock);
+        for pause in PAUSES {
+            match Self::read_once(chain, place, level).await {
+                Err(error) if error == lags => tokio::time::sleep(pause).await,
+                answer => return answer,
+            }
+        }
+        Self::read_once(chain, place, level).await
+    }
+
+    async fn read_once(chain: &Chain, place: &Place, level: Level) -> Result<Self, RpcError> {
         let mut view = Self::now(chain, place, level).await?;
         let budget = place.terms.budget;
         let mut before = None;

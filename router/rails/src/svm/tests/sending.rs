@@ -7,7 +7,7 @@ use d402_objects::{Amount, Hex32};
 use d402_settlement::market::SOLANA;
 use d402_settlement::{Bps, Key32, Role, Row, Terms};
 use d402_svm::address::{LOOKUP_TABLES, address};
-use d402_svm::{Address, Chain, ChainOptions, RpcError, Silence, transaction};
+use d402_svm::{Address, Chain, ChainOptions, Level, RpcError, Silence, VaultView, transaction};
 
 use super::proxy::Trick;
 use super::stage::{Stage, Validators, payload, place, rail, rail_with, row, transfer};
@@ -231,24 +231,32 @@ async fn a_key_that_has_spent_its_budget_of_the_day_signs_nothing() {
 }
 
 #[tokio::test]
-async fn dust_before_the_deposit_does_not_hide_when_the_budget_was_covered() {
+async fn dust_around_the_deposit_does_not_hide_when_the_budget_was_covered() {
     let stage = Stage::start().await;
     let terms = stage.terms(10_000, &stage.validators.set).await;
-    let vault = place(&terms).vault;
-    for _ in 0..5 {
-        transfer(&stage.node, &vault, 1).await;
+    let place = place(&terms);
+    for _ in 0..3 {
+        transfer(&stage.node, &place.vault, 1).await;
     }
     let before = stage.node.devnet.now().await.unwrap();
-    transfer(&stage.node, &vault, 9_995).await;
+    transfer(&stage.node, &place.vault, 9_997).await;
     let after = stage.node.devnet.now().await.unwrap() + 1;
-    transfer(&stage.node, &vault, 1).await;
+    for _ in 0..5 {
+        transfer(&stage.node, &place.vault, 1).await;
+    }
     let deposit = stage.rail.deposit(&terms.encode(), NOBODY).await.unwrap();
     let Deposit::Funded { amount, at_ms } = deposit else {
         panic!("{deposit:?}");
     };
-    assert_eq!(amount, Amount::from(10_001_u64));
+    assert_eq!(amount, Amount::from(10_005_u64));
     let at = i64::try_from(at_ms / 1_000).unwrap();
     assert!((before..=after).contains(&at), "{before} {at} {after}");
+    let view = VaultView::read(stage.rail.chain(), &place, Level::Confirmed).await;
+    assert_eq!(
+        view.unwrap().received,
+        10_000,
+        "the first time, not a later one"
+    );
 }
 
 /// #44: a provider of another cluster is not believed about anything.
