@@ -139,8 +139,12 @@ impl Quote {
             .ok_or_else(|| DossierError::UnknownNetwork(payment.network.clone()))?;
         check_named(parts)?;
         check_registration(parts)?;
-        let models = &parts.manifest.payload().validation_models;
-        if !models.contains(&intent.validation.model) {
+        if !parts
+            .manifest
+            .payload()
+            .validation_models
+            .contains(&intent.validation.model)
+        {
             return Err(DossierError::ModelNotAccepted);
         }
         let codec = match &payment.direct {

@@ -718,7 +718,9 @@ impl World {
                 assert!(self.chain.is_settled());
             }
             Ending::Refunded { refunded, .. } => assert_eq!(refunded.get(), received),
-            Ending::Unfunded => assert_eq!(received, 0),
+            Ending::Unfunded | Ending::NotCharged { .. } | Ending::Uncollected { .. } => {
+                assert_eq!(received, 0);
+            }
         }
         self.check_payees(ending);
         ending
@@ -731,7 +733,11 @@ impl World {
                 receipt, settled, ..
             }
             | Ending::Rejected { receipt, settled } => (receipt, settled),
-            Ending::SettledElsewhere { .. } | Ending::Refunded { .. } | Ending::Unfunded => return,
+            Ending::SettledElsewhere { .. }
+            | Ending::Refunded { .. }
+            | Ending::NotCharged { .. }
+            | Ending::Uncollected { .. }
+            | Ending::Unfunded => return,
         };
         let paid_workers: Vec<Hex32> = settled
             .paid
