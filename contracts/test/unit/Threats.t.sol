@@ -145,13 +145,24 @@ contract ThreatsTest is Scene {
         _settle(_over(hash), ITaskEscrow.BadSignature.selector);
     }
 
-    /// The other chain family signs SHA-256 digests: fed to this verifier they are 32 bytes nobody asked about.
-    function test_M7a_a_solana_settlement_digest_is_refused_here() public {
+    /// One decision, two chains: the other family signs a SHA-256 digest with Ed25519. Fed to this verifier, its digest is
+    /// 32 bytes nobody asked about, and its signatures are none. The other way round: `programs/svm-tests`.
+    function test_M7a_the_digest_and_signatures_of_the_same_decision_on_solana_are_refused_here() public {
         bytes32 tag = bytes32("d402/settle/solana/v1");
-        bytes32 digest = sha256(
-            abi.encodePacked(tag, bytes32("program"), ledger.hashTerms(terms), receipt.receiptCid, uint8(1), uint8(1))
-        );
-        _settle(_over(digest), ITaskEscrow.BadSignature.selector);
+        bytes memory head =
+            abi.encodePacked(tag, bytes32("program"), ledger.hashTerms(terms), receipt.receiptCid, uint8(1), uint8(1));
+        // Little endian: 1,000,000 base units.
+        bytes memory row = abi.encodePacked(bytes32(uint256(uint160(workers[0]))), uint8(0), hex"40420f0000000000");
+        _settle(_over(sha256(bytes.concat(head, row))), ITaskEscrow.BadSignature.selector);
+        Signature[] memory signatures = _sign(terms, receipt, 3);
+        bytes memory ed25519 =
+            hex"e10a486271df28d676059d90f6cce9d11e91ec730b24a2b7aa3d640f82ffa5e66cd5d27c153756e0df704754939753eb1c0198ed6ba0c7e61e3e13542157e401";
+        bytes[3] memory foreign =
+            [ed25519, bytes.concat(ed25519, bytes1(uint8(27))), bytes.concat(ed25519, bytes1(uint8(28)))];
+        for (uint256 i; i < 3; ++i) {
+            signatures[2].sig = foreign[i];
+            _settle(signatures, ITaskEscrow.BadSignature.selector);
+        }
     }
 
     /// M7c: one form of a signature.

@@ -11,6 +11,8 @@
     clippy::cast_possible_truncation,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
+    clippy::too_many_arguments,
+    clippy::wildcard_enum_match_arm,
     missing_docs,
     reason = "test support: a failure here is a failed test"
 )]

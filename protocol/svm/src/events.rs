@@ -98,3 +98,84 @@ impl Reader<'_> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::InnerInstruction;
+    use d402_settlement::Key32;
+
+    const DOMAIN: Domain = Domain {
+        genesis: [1; 32],
+        program: Key32([2; 32]),
+    };
+    const VAULT: Address = Address::new_from_array([3; 32]);
+
+    fn event(name: &str) -> Vec<u8> {
+        let mut data = TAG.to_vec();
+        data.extend(discriminator("event", name));
+        data.extend([3; 32]);
+        data.extend([4; 32]);
+        data.extend([5; 32]);
+        data.extend([1, 7, 0]);
+        data.extend([1, 0, 0, 0]);
+        data.extend([6; 32]);
+        data.extend(90_u64.to_le_bytes());
+        data.push(0);
+        data.extend([0, 0, 0, 0]);
+        data
+    }
+
+    fn executed(program: Address, accounts: Vec<Address>, data: Vec<u8>) -> Executed {
+        Executed {
+            slot: 1,
+            block_time: Some(1),
+            transaction: solana_transaction::versioned::VersionedTransaction::default(),
+            keys: Vec::new(),
+            err: None,
+            inner: vec![InnerInstruction {
+                program,
+                accounts,
+                data,
+            }],
+            tokens: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_the_programs_own_event_of_this_vault_in_a_successful_transaction_counts() {
+        let ours = program(&DOMAIN);
+        let signer = event_authority(&DOMAIN).unwrap();
+        let good = executed(ours, vec![signer], event("VaultSettled"));
+        let found = VaultSettled::find(&DOMAIN, &VAULT, &good).unwrap();
+        assert_eq!((found.outcome, found.signers), (1, 7));
+        assert_eq!((found.paid[0].amount, found.credits.len()), (90, 0));
+        let none = |executed: &Executed| VaultSettled::find(&DOMAIN, &VAULT, executed).is_none();
+        let stranger = Address::new_from_array([9; 32]);
+        let data = event("VaultSettled");
+        assert!(none(&executed(stranger, vec![signer], data.clone())));
+        assert!(none(&executed(ours, vec![stranger], data.clone())));
+        assert!(none(&executed(ours, vec![signer], event("VaultSwept"))));
+        let cut = data[..data.len() - 1].to_vec();
+        assert!(none(&executed(ours, vec![signer], cut)));
+        let longer = [&data[..], &[0]].concat();
+        assert!(none(&executed(ours, vec![signer], longer)));
+        let failed = Executed {
+            err: Some(serde_json::json!("AccountInUse")),
+            ..good.clone()
+        };
+        assert!(none(&failed));
+        let other = VaultSettled::find(&DOMAIN, &stranger, &good);
+        assert_eq!(other, None, "another vault's");
+    }
+
+    #[test]
+    fn a_count_larger_than_the_bytes_that_are_there_is_no_event() {
+        let mut data = event("VaultSettled");
+        let at = data.len() - 4;
+        data[at..].copy_from_slice(&u32::MAX.to_le_bytes());
+        let signer = event_authority(&DOMAIN).unwrap();
+        let executed = executed(program(&DOMAIN), vec![signer], data);
+        assert_eq!(VaultSettled::find(&DOMAIN, &VAULT, &executed), None);
+    }
+}

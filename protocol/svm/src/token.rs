@@ -14,6 +14,12 @@ const IMMUTABLE_OWNER: u16 = 7;
 /// Metadata and group pointers and their data: nothing that can take, tax, hold or block money (#59).
 const ALLOWED: [u16; 4] = [18, 19, 20, 22];
 
+/// Wrapped SOL: its balance changes outside the token program's rules, so no vault may hold it (#59).
+pub const NATIVE: [Address; 2] = [
+    Address::from_str_const("So11111111111111111111111111111111111111112"),
+    Address::from_str_const("9pan9bMn5HatX4EJdBwg9VgCa7Uz5HL8N1m5D3NdXej9"),
+];
+
 /// A mint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mint {

@@ -32,8 +32,7 @@ pub(super) fn program(context: &Context) -> Result<(), Failure> {
         .args(["fmt", "--all", "--check"])
         .run()?;
     in_programs(context)
-        // Not the tests: checking the simulated chain once more takes minutes.
-        .args(["clippy", "--package", "task-vault", "--package", "relay"])
+        .args(["clippy", "--workspace", "--all-targets"])
         .args(locked(&context.workspace))
         .args(["--", "-D", "warnings"])
         .run()?;

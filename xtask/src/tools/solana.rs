@@ -53,20 +53,18 @@ pub(crate) struct Solana {
 impl Solana {
     /// Finds or builds them. Quick when nothing changed.
     pub(crate) fn install(workspace: &Workspace, cache: &Cache) -> Result<Self, Failure> {
-        Ok(Self {
-            node: kept(workspace, cache, "solnode", NODE_SOURCES, || {
-                build_node(workspace)
-            })?,
-            program: kept(workspace, cache, "task_vault.so", PROGRAM_SOURCES, || {
-                let target = Metadata::read(workspace)?.target_directory;
-                Sbf::ensure(workspace, cache)?.build(
-                    workspace,
-                    "task-vault",
-                    Cluster::Devnet,
-                    &target,
-                )
-            })?,
-        })
+        let target = Metadata::read(workspace)?.target_directory;
+        let scratch = target.join("solnode");
+        let node = kept(workspace, cache, "solnode", NODE_SOURCES, || {
+            build_node(workspace, &scratch)
+        })?;
+        // Two gigabytes nobody needs once the node is in the cache. What cannot be removed is only in the way.
+        let _ = fs::remove_dir_all(&scratch);
+        let program = kept(workspace, cache, "task_vault.so", PROGRAM_SOURCES, || {
+            let sbf = Sbf::ensure(workspace, cache)?;
+            sbf.build(workspace, "task-vault", Cluster::Devnet, &target)
+        })?;
+        Ok(Self { node, program })
     }
 
     /// What a program needs in its environment to start a local Solana.
@@ -104,16 +102,18 @@ fn kept(
     Ok(file)
 }
 
-fn build_node(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let target = Metadata::read(workspace)?.target_directory.join("solnode");
+fn build_node(workspace: &Workspace, target: &Path) -> Result<PathBuf, Failure> {
     eprintln!("building the local Solana node, once: some minutes");
-    cargo(workspace, BUILD)
-        // Nobody reads symbols of it, and incremental files would triple its size.
-        .args(["build", "--locked", "--manifest-path"])
-        .arg(workspace.join(FOLDER).join("Cargo.toml"))
-        .env("CARGO_TARGET_DIR", &target)
-        .env("CARGO_INCREMENTAL", "0")
-        .run()?;
+    // Its own tests too: no other step has its thousand crates.
+    for command in ["test", "build"] {
+        cargo(workspace, BUILD)
+            .args([command, "--locked", "--manifest-path"])
+            .arg(workspace.join(FOLDER).join("Cargo.toml"))
+            .env("CARGO_TARGET_DIR", target)
+            // Incremental files would triple its size.
+            .env("CARGO_INCREMENTAL", "0")
+            .run()?;
+    }
     Ok(target.join("debug/solnode"))
 }
 

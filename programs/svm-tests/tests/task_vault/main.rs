@@ -7,6 +7,7 @@
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
     reason = "tests"
 )]
 

@@ -1,5 +1,7 @@
 //! Forged Ed25519 instructions, each refused (#43).
 
+use d402_settlement::Codec;
+use d402_settlement::evm::{EvmAccount, EvmDomain};
 use ed25519_dalek::SigningKey;
 use solana_instruction::Instruction;
 use solana_signer::Signer;
@@ -175,6 +177,49 @@ fn m7a_a_signature_over_anything_else_settles_nothing() {
             .send(&[ed25519(&keys, &message), settle], &[&payer()]);
         refused(result, "WrongDigest");
     }
+}
+
+/// One decision, two chains: what validators sign for Base is nothing here, neither its digest as a message nor a
+/// wallet's signature as one of Ed25519. The other way round: `contracts/test/unit/Threats.t.sol`.
+#[test]
+fn m7a_the_digest_and_the_signatures_of_the_same_decision_on_base_settle_nothing() {
+    let scene = Scene::funded(10_000);
+    let keys: Vec<&SigningKey> = scene.keys[..K].iter().collect();
+    let base = Codec::Evm(EvmDomain {
+        chain_id: 84_532,
+        ledger: EvmAccount([0xAF; 20]),
+    });
+    let foreign = base.settlement_digest(&scene.terms.hash(&DOMAIN), &usual());
+    let own = scene.digest(&usual());
+    assert_ne!(foreign, own);
+    let settle = scene.settle_instruction(&usual(), false);
+    let mut signed_for_base = scene.clone();
+    let result = signed_for_base
+        .chain
+        .send(&[ed25519(&keys, &foreign), settle.clone()], &[&payer()]);
+    refused(result, "WrongDigest");
+    // r and s of a wallet, where the precompile expects R and s of the curve.
+    let vectors = include_str!("../../../../protocol/vectors/settlement-base.json");
+    let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+    let approval = &vectors["approvals"][0]["signatures"][0]["signature"];
+    let text = approval.as_str().unwrap().trim_start_matches("0x");
+    let wallet: Vec<u8> = (0..64)
+        .map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    let mut signed = ed25519(&keys, &own);
+    let at = 2 + 14 * K + 32;
+    signed.data[at..at + 64].copy_from_slice(&wallet);
+    let mut signed_by_wallet = scene.clone();
+    let result = signed_by_wallet
+        .chain
+        .send(&[signed, settle.clone()], &[&payer()]);
+    assert!(result.is_err());
+    // The same two instructions with the validators' own signatures over the own digest are what is asked for.
+    let mut as_asked = scene.clone();
+    let result = as_asked
+        .chain
+        .send(&[ed25519(&keys, &own), settle], &[&payer()]);
+    accepted(result);
 }
 
 #[test]

@@ -129,11 +129,10 @@ fn the_two_step_path_carries_sixteen_rows_and_any_set() {
     let two_step = |rows: u8| {
         let (scene, settlement) = scene(3, rows);
         let settle = budgeted(&[scene.settle_instruction(&settlement, true)]);
-        let size = (
+        (
             legacy(&settle, &[&payer()]),
             v0(&settle, &[&payer()], &common(&scene)),
-        );
-        size
+        )
     };
     assert!(two_step(14).0 <= LIMIT, "{}", two_step(14).0);
     assert!(two_step(16).1 <= LIMIT, "{}", two_step(16).1);

@@ -12,7 +12,7 @@ use d402_svm::Signature;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 /// Longest wait for a file another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS approvals (
     terms      BLOB NOT NULL
 ) STRICT;
 ";
+
+/// What is older is forgotten: void long ago, and what it was for is on the chain or past `refundAfter`.
+const KEPT_MS: u64 = 60 * 86_400_000;
 
 /// Why the book does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -117,11 +120,16 @@ impl TransactionBook {
         row.as_ref().map(entry).transpose()
     }
 
-    /// Writes a transaction, durable when this returns.
+    /// Writes a transaction, durable when this returns, and forgets those of two months ago.
     ///
     /// # Errors
     /// [`BookError::Database`] also when the message, or this try of the intent, is there already.
     pub async fn add(&mut self, entry: &Entry) -> Result<(), BookError> {
+        let mut writing = self.database.begin().await?;
+        sqlx::query("DELETE FROM transactions WHERE signed_ms < ?")
+            .bind(signed(entry.signed_ms.saturating_sub(KEPT_MS))?)
+            .execute(&mut *writing)
+            .await?;
         sqlx::query(
             "INSERT INTO transactions \
              (message, intent, attempt, signature, raw, last_valid, lamports, signed_ms) \
@@ -135,8 +143,9 @@ impl TransactionBook {
         .bind(signed(entry.last_valid)?)
         .bind(signed(entry.lamports)?)
         .bind(signed(entry.signed_ms)?)
-        .execute(&mut self.database)
+        .execute(&mut *writing)
         .await?;
+        writing.commit().await?;
         Ok(())
     }
 
@@ -176,7 +185,13 @@ impl TransactionBook {
             Some(due_s) => sqlx::query("UPDATE vaults SET due_s = ? WHERE terms = ?")
                 .bind(due_s)
                 .bind(terms),
-            None => sqlx::query("DELETE FROM vaults WHERE terms = ?").bind(terms),
+            None => {
+                sqlx::query("DELETE FROM approvals WHERE terms = ?")
+                    .bind(terms)
+                    .execute(&mut self.database)
+                    .await?;
+                sqlx::query("DELETE FROM vaults WHERE terms = ?").bind(terms)
+            }
         };
         query.execute(&mut self.database).await?;
         Ok(())
@@ -294,6 +309,32 @@ mod tests {
         book.add(&entry(1, 9, 0)).await.unwrap();
         assert!(book.add(&entry(1, 8, 0)).await.is_err(), "message 1");
         assert!(book.add(&entry(2, 9, 0)).await.is_err(), "first try of 9");
+    }
+
+    #[tokio::test]
+    async fn the_book_forgets_after_two_months_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = open(folder.path()).await;
+        let at = |message, signed_ms| Entry {
+            signed_ms,
+            ..entry(message, message, 0)
+        };
+        book.add(&at(1, 1_000)).await.unwrap();
+        book.add(&at(2, 1_000 + KEPT_MS)).await.unwrap();
+        assert!(
+            book.find(Hex32::from_bytes([1; 32]))
+                .await
+                .unwrap()
+                .is_some()
+        );
+        book.add(&at(3, 1_001 + KEPT_MS)).await.unwrap();
+        assert_eq!(book.find(Hex32::from_bytes([1; 32])).await.unwrap(), None);
+        assert!(
+            book.find(Hex32::from_bytes([2; 32]))
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[tokio::test]

@@ -65,26 +65,23 @@ impl Finalizer {
         let mut tidied = Tidied::default();
         let mut closing = Vec::new();
         for terms in due.map_err(|error| not_sent(&error.into()))? {
-            let Ok(place) = self.rail.place(&terms).await else {
-                self.postpone(&terms, Some(now.saturating_add(AGAIN_S)))
-                    .await?;
-                tidied.left = tidied.left.saturating_add(1);
-                continue;
-            };
-            match self.prepare(&place, now).await? {
-                Next::Gone => {
+            match self.look_at(terms, now).await {
+                Ok(Next::Close(one)) => closing.push(*one),
+                Ok(Next::Gone(terms)) => {
                     self.postpone(&terms, None).await?;
                     tidied.gone = tidied.gone.saturating_add(1);
                 }
-                Next::Later(at) => {
+                Ok(Next::Later(terms, at)) => {
                     self.postpone(&terms, Some(at)).await?;
                     tidied.left = tidied.left.saturating_add(1);
                 }
-                Next::Close(instruction) => closing.push(Closing {
-                    terms,
-                    place,
-                    instruction,
-                }),
+                // One vault nobody can read must not keep the others' rent.
+                Err((terms, error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "vault is left");
+                    let again = now.saturating_add(AGAIN_S);
+                    self.postpone(&terms, Some(again)).await?;
+                    tidied.left = tidied.left.saturating_add(1);
+                }
             }
         }
         for batch in self.batches(&closing) {
@@ -93,8 +90,25 @@ impl Finalizer {
         Ok(tidied)
     }
 
-    /// Moves the tokens and closes their account, and the approvals; says what is left to do.
-    async fn prepare(&self, place: &Place, now: i64) -> Result<Next, RailError> {
+    async fn look_at(&self, terms: Vec<u8>, now: i64) -> Result<Next, (Vec<u8>, RailError)> {
+        let place = match self.rail.place(&terms).await {
+            Ok(place) => place,
+            Err(error) => return Err((terms, error)),
+        };
+        Ok(match self.prepare(&place, now).await {
+            Err(error) => return Err((terms, error)),
+            Ok(Left::Nothing) => Next::Gone(terms),
+            Ok(Left::Until(at)) => Next::Later(terms, at),
+            Ok(Left::State(instruction)) => Next::Close(Box::new(Closing {
+                terms,
+                place,
+                instruction,
+            })),
+        })
+    }
+
+    /// Moves the tokens and closes their account, and the approvals; says what is left.
+    async fn prepare(&self, place: &Place, now: i64) -> Result<Left, RailError> {
         let rail = &self.rail;
         let mut view = self.now(place).await?;
         self.close_approvals(place).await?;
@@ -118,13 +132,13 @@ impl Finalizer {
         }
         Ok(match &view.state.account {
             VaultAccount::Settled(tombstone) if !tombstone.credits.is_empty() => {
-                Next::Later(now.saturating_add(CREDITS_AGAIN_S))
+                Left::Until(now.saturating_add(CREDITS_AGAIN_S))
             }
-            VaultAccount::Settled(_) => Next::Close(place.close(false)),
-            VaultAccount::Open(_) if view.balance == 0 => Next::Close(place.close(true)),
-            VaultAccount::Absent if view.state.tokens.is_none() => Next::Gone,
+            VaultAccount::Settled(_) => Left::State(place.close(false)),
+            VaultAccount::Open(_) if view.balance == 0 => Left::State(place.close(true)),
+            VaultAccount::Absent if view.state.tokens.is_none() => Left::Nothing,
             VaultAccount::Open(_) | VaultAccount::Absent => {
-                Next::Later(now.saturating_add(AGAIN_S))
+                Left::Until(now.saturating_add(AGAIN_S))
             }
         })
     }
@@ -263,12 +277,22 @@ impl Finalizer {
     }
 }
 
-/// What is left to do about a vault.
+/// What is left of a vault.
+enum Left {
+    /// Nothing.
+    Nothing,
+    /// Something nobody can move before then.
+    Until(i64),
+    /// Only its state account, closed by this.
+    State(Instruction),
+}
+
+/// What comes next for a vault.
 enum Next {
-    /// Nothing is there.
-    Gone,
+    /// Forget it.
+    Gone(Vec<u8>),
     /// Look again then.
-    Later(i64),
-    /// Only its state account is there.
-    Close(Instruction),
+    Later(Vec<u8>, i64),
+    /// Close it, with others.
+    Close(Box<Closing>),
 }

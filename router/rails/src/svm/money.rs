@@ -11,6 +11,7 @@ use d402_svm::address::{self, address};
 use d402_svm::instructions::{Place, Receipt, publish_set};
 use d402_svm::settling::{Approval, Evidence, Plan, plan};
 use d402_svm::token::TokenAccount;
+use d402_svm::transaction::Table;
 use d402_svm::{Address, Instruction, Level, VaultView};
 
 use super::body::{MoneyBody, ReceiptBody, SetBody, intent_key};
@@ -126,16 +127,25 @@ impl VaultRail {
             digest: &digest,
             signatures: &signed,
         };
-        let plan = plan(
+        let payer = self.sender.payer();
+        // The table is asked for only where it makes a difference; fifteen rows and more need it, and it can
+        // still be made.
+        let small = plan(place, payer, &receipt, evidence, None);
+        let (plan, table) = match small {
+            Some(one @ Plan::One(_)) => (one, None),
+            _ => {
+                let table = self.table().await;
+                let plan = plan(place, payer, &receipt, evidence, table.as_ref());
+                (plan.ok_or_else(|| retry("NeedsLookupTable"))?, table)
+            }
+        };
+        let sending = Sending {
+            body,
             place,
-            self.sender.payer(),
-            &receipt,
-            evidence,
-            self.table().await,
-        );
-        // Fifteen rows and more need the common table, which can still be made.
-        let plan = plan.ok_or_else(|| retry("NeedsLookupTable"))?;
-        match self.send_settlement((body, place), &digest, plan).await {
+            digest: &digest,
+            table: table.as_ref(),
+        };
+        match self.send_settlement(&sending, plan).await {
             // A payee may have been faster with the same receipt (threat #12).
             Err(SettleFault::AlreadySettled) => self.settled_by(place, &settlement).await,
             Err(SettleFault::Other(error)) => Err(error),
@@ -208,39 +218,35 @@ impl VaultRail {
         Receipt::new(place, settlement, readable, credits > FREE_CREDITS).ok_or_else(form)
     }
 
-    async fn send_settlement(
-        &self,
-        (body, place): (&[u8], &Place),
-        digest: &[u8; 32],
-        plan: Plan,
-    ) -> Result<(), SettleFault> {
+    async fn send_settlement(&self, sending: &Sending<'_>, plan: Plan) -> Result<(), SettleFault> {
         let (steps, last, checked) = match plan {
             Plan::One(instructions) => (Vec::new(), instructions, true),
             Plan::Steps { approve, settle } => (approve, settle, false),
         };
         if !steps.is_empty() {
             let mut book = self.sender.book().await;
-            let added = book.add_approval(*digest, &place.terms.encode()).await;
+            let terms = sending.place.terms.encode();
+            let added = book.add_approval(*sending.digest, &terms).await;
             added.map_err(|error| SettleFault::Other(not_sent(&error.into())))?;
         }
-        for (place_of, instructions) in steps.into_iter().enumerate() {
-            let key = intent_key(body, &format!("approve {place_of}"), 0);
+        for (number, instructions) in steps.into_iter().enumerate() {
             let draft = draft(instructions, true, rent_lamports(APPROVAL_LEN));
-            self.bring_settling(key, &draft, place).await?;
+            self.bring_settling(sending, &format!("approve {number}"), &draft)
+                .await?;
         }
         let draft = draft(last, checked, 0);
-        self.bring_settling(intent_key(body, "settle", 0), &draft, place)
-            .await
+        self.bring_settling(sending, "settle", &draft).await
     }
 
     async fn bring_settling(
         &self,
-        key: Hex32,
+        sending: &Sending<'_>,
+        step: &str,
         draft: &Draft,
-        place: &Place,
     ) -> Result<(), SettleFault> {
+        let (key, place) = (intent_key(sending.body, step, 0), sending.place);
         let silence_helps = place.terms.on_silence == 1;
-        let fault = match self.sender.bring(key, draft, self.table().await).await {
+        let fault = match self.sender.bring(key, draft, sending.table).await {
             Ok(_) => return Ok(()),
             Err(SendError::Failed(fault)) => fault,
             Err(error) => return Err(SettleFault::Other(not_sent(&error))),
@@ -297,6 +303,14 @@ fn failed(verdict: Verdict) -> RailError {
         Verdict::AlreadySettled => refused("AlreadySettled"),
         Verdict::NothingToSweep | Verdict::NothingToClose => RailError::Unknown,
     }
+}
+
+/// A settlement on its way.
+struct Sending<'a> {
+    body: &'a [u8],
+    place: &'a Place,
+    digest: &'a [u8; 32],
+    table: Option<&'a Table>,
 }
 
 /// Why a settlement did not happen.

@@ -14,7 +14,7 @@ use d402_objects::{Amount, Cid, Hex32, SignedReceipt};
 use d402_settlement::ledger::VaultAccount;
 use d402_settlement::{TERMS_LEN, Terms, ValidatorSet};
 use d402_svm::instructions::Place;
-use d402_svm::token::{Mint, TokenAccount};
+use d402_svm::token::{Mint, NATIVE, TokenAccount};
 use d402_svm::transaction::Table;
 use d402_svm::{
     Address, Chain, Fault, Level, RpcError, Signature, Silence, Status, VaultView, address,
@@ -56,7 +56,6 @@ pub struct VaultRail {
     pub(super) sets: Recent<ValidatorSet>,
     pub(super) published: Recent<()>,
     token_program: OnceCell<Address>,
-    table: OnceCell<Option<Table>>,
     payments: Recent<Seen>,
     pub(super) openings: Option<Mutex<OpeningBook>>,
 }
@@ -80,7 +79,6 @@ impl VaultRail {
             sets: Recent::default(),
             published: Recent::default(),
             token_program: OnceCell::new(),
-            table: OnceCell::new(),
             payments: Recent::default(),
             openings: None,
         }
@@ -125,7 +123,7 @@ impl VaultRail {
             let accounts = self.chain.accounts(&wanted, Level::Confirmed, None).await;
             let accounts = accounts.map_err(unknown)?;
             let mint = accounts.get(0).and_then(Mint::read);
-            mint.filter(|mint| mint.is_allowed)
+            mint.filter(|mint| mint.is_allowed && !NATIVE.contains(&self.options.mint))
                 .map(|mint| mint.program)
                 .ok_or_else(|| {
                     tracing::error!(mint = %self.options.mint, "no token that a vault may hold");
@@ -135,18 +133,11 @@ impl VaultRail {
         found.await.copied()
     }
 
-    /// The common lookup table; a table that cannot be read is none.
-    pub(super) async fn table(&self) -> Option<&Table> {
+    /// The common lookup table as it is now; one that cannot be read, or was given up, is none.
+    pub(super) async fn table(&self) -> Option<Table> {
         let key = self.options.table?;
-        let read = self.table.get_or_try_init(|| async {
-            let accounts = self.chain.accounts(&[key], Level::Finalized, None).await?;
-            Ok::<_, RpcError>(
-                accounts
-                    .get(0)
-                    .and_then(|account| Table::read(key, account)),
-            )
-        });
-        read.await.ok().and_then(Option::as_ref)
+        let accounts = self.chain.accounts(&[key], Level::Finalized, None).await;
+        Table::read(key, accounts.ok()?.get(0)?)
     }
 
     pub(super) async fn view(&self, place: &Place, level: Level) -> Result<VaultView, RailError> {
@@ -234,6 +225,10 @@ impl VaultRail {
         payment: &OpenPayment,
         (place, source): (&Place, &Address),
     ) -> Result<Option<PaymentFault>, RailError> {
+        // What was called impossible must not come back, whatever a provider says about its blockhash.
+        if self.is_void(payment).await? {
+            return Ok(Some(PaymentFault::Expired));
+        }
         let blockhash = payment.transaction().message.recent_blockhash();
         let accounts = [*source];
         let (valid, accounts) = futures::try_join!(

@@ -22,17 +22,18 @@ const PRICE: u64 = 10_000;
 pub struct SolanaWallet {
     key: SolanaKey,
     network: String,
-    chain: Chain,
+    // Much larger than other wallets are.
+    chain: Box<Chain>,
 }
 
 impl SolanaWallet {
     /// A wallet; nothing is asked.
     #[must_use]
-    pub const fn new(key: SolanaKey, network: String, chain: Chain) -> Self {
+    pub fn new(key: SolanaKey, network: String, chain: Chain) -> Self {
         Self {
             key,
             network,
-            chain,
+            chain: Box::new(chain),
         }
     }
 

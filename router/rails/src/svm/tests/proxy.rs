@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use d402_svm::{Address, transaction};
+use d402_svm::{Address, Level, transaction};
 use serde_json::{Value, json};
 
 use super::stage::{Node, transfer};
@@ -82,6 +82,20 @@ impl Proxy {
         answer.to_vec()
     }
 
+    /// Waits until a transaction is on the chain and in its history.
+    async fn executed(&self, signature: &str) {
+        let signature = signature.parse().unwrap();
+        let chain = self.node.devnet.chain();
+        for _ in 0..500 {
+            let found = chain.transaction(&signature, Level::Confirmed).await;
+            if found.unwrap().is_some() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("transaction is not executed");
+    }
+
     async fn play(&self, trick: Trick, (id, raw): (Value, Vec<u8>), body: Vec<u8>) -> Response {
         let signature = transaction::decode(&raw).unwrap().signatures[0].to_string();
         let taken = json!({"jsonrpc": "2.0", "id": id, "result": signature}).to_string();
@@ -89,6 +103,7 @@ impl Proxy {
         match trick {
             Trick::LoseAnswer => {
                 self.pass(body).await;
+                self.executed(&signature).await;
                 StatusCode::BAD_GATEWAY.into_response()
             }
             Trick::LoseRequest => StatusCode::BAD_GATEWAY.into_response(),
@@ -102,8 +117,7 @@ impl Proxy {
             }
             Trick::Double(to, units) => {
                 let answer = self.pass(body).await;
-                // The account of the first deposit must be there.
-                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                self.executed(&signature).await;
                 transfer(&self.node, &to, units).await;
                 answer.into_response()
             }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use d402_core::ports::{Deposit, Rail as _, RailError, VaultState};
 use d402_objects::{Amount, Hex32};
 use d402_settlement::market::SOLANA;
-use d402_settlement::{Role, Row};
-use d402_svm::address::address;
-use d402_svm::{Chain, ChainOptions, RpcError, Silence, transaction};
+use d402_settlement::{Bps, Key32, Role, Row, Terms};
+use d402_svm::address::{LOOKUP_TABLES, address};
+use d402_svm::{Address, Chain, ChainOptions, RpcError, Silence, transaction};
 
 use super::proxy::Trick;
-use super::stage::{Stage, Validators, payload, place, rail, row, transfer};
+use super::stage::{Stage, Validators, payload, place, rail, rail_with, row, transfer};
 use crate::svm::Caps;
 
 const NOBODY: Hex32 = Hex32::from_bytes([0xEE; 32]);
@@ -81,6 +81,64 @@ async fn a_receipt_too_large_for_one_transaction_goes_in_two_steps_and_pays_the_
     let other = stage.rail.settle_body(&bytes, &weak).unwrap();
     stage.rail.submit(&other).await.unwrap();
     assert_eq!(stage.proxy.seen().len(), 5, "the same receipt is settled");
+}
+
+#[tokio::test]
+async fn sixteen_rows_wait_for_the_common_lookup_table_and_go_with_it() {
+    let stage = Stage::start().await;
+    // Every account a settlement can name; the shares of so little are zero.
+    let payee = |wallet: Address| Key32(wallet.to_bytes());
+    let terms = Terms {
+        commission_bps: Bps(1),
+        commission_payee: payee(stage.wallet().await),
+        gateway_fee_bps: Bps(1),
+        gateway_fee_payee: payee(stage.wallet().await),
+        rent_to: payee(stage.node.rich().await.address()),
+        ..stage.terms(10_000, &stage.validators.set).await
+    };
+    let (bytes, place) = (terms.encode(), place(&terms));
+    transfer(&stage.node, &place.vault, 10_000).await;
+    let rows = rows(&stage, 16).await;
+    let receipt = stage.validators.receipt(&terms, &rows, 0);
+    let body = stage.rail.settle_body(&bytes, &receipt).unwrap();
+    let waits = stage.rail.submit(&body).await;
+    assert!(
+        matches!(&waits, Err(RailError::Retry { rule }) if rule == "NeedsLookupTable"),
+        "{waits:?}"
+    );
+    let table = Address::new_from_array([0x7A; 32]);
+    let mut data = vec![0; 56];
+    data[0] = 1;
+    data[4..12].fill(0xFF);
+    data[21] = 0;
+    let common = [
+        place.mint,
+        place.token_program,
+        place.set,
+        place.events,
+        place.rent_to(),
+        place.tokens,
+        place.vault,
+    ];
+    common
+        .iter()
+        .for_each(|address| data.extend(address.to_bytes()));
+    let put = stage
+        .node
+        .devnet
+        .put(&table, &LOOKUP_TABLES, 5_000_000, &data);
+    put.await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let rail = rail_with(&stage.proxy.url, folder.path(), caps(), Some(table)).await;
+    rail.learn_set(&stage.validators.set);
+    rail.submit(&body).await.unwrap();
+    let last = stage.proxy.seen().pop().unwrap();
+    let last = transaction::decode(&last).unwrap().message;
+    assert_eq!(last.address_table_lookups().map(<[_]>::len), Some(1));
+    for row in &rows {
+        let units = stage.node.devnet.units(&address(&row.payee)).await.unwrap();
+        assert_eq!(u128::from(units), row.amount.get());
+    }
 }
 
 #[tokio::test]

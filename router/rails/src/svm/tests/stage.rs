@@ -31,6 +31,9 @@ use crate::svm::book::TransactionBook;
 use crate::svm::devnet::{Devnet, DevnetOptions, USDC};
 use crate::svm::{Caps, Sender, SolanaKey, VaultRail, VaultRailOptions};
 
+/// Long enough that a blockhash outlives a slow machine.
+const SLOT_MS: u64 = 150;
+
 /// The machine's clock.
 #[derive(Debug)]
 pub(super) struct WallClock;
@@ -247,7 +250,9 @@ impl Stage {
 
     pub(super) async fn with(caps: Caps) -> Self {
         let node = Arc::new(Node {
-            devnet: Devnet::start(DevnetOptions { slot_ms: 60 }).await.unwrap(),
+            devnet: Devnet::start(DevnetOptions { slot_ms: SLOT_MS })
+                .await
+                .unwrap(),
             numbers: AtomicU64::new(1),
         });
         let proxy = Proxy::start(node.clone()).await;
@@ -335,11 +340,17 @@ impl Stage {
         signed(message, vec![signature])
     }
 
-    /// Waits until every blockhash of now is void.
+    /// Waits until every blockhash of now is void: the clock goes forward, and the blocks with it.
     pub(super) async fn outlive_blockhashes(&self) {
-        let chain = self.node.devnet.chain();
-        let height = || async { chain.block_heights(Level::Confirmed).await.unwrap().0 };
+        let devnet = &self.node.devnet;
+        let height = || async {
+            let heights = devnet.chain().block_heights(Level::Confirmed).await;
+            heights.unwrap().0
+        };
         let until = height().await + 152;
+        let seconds = i64::try_from(152 * SLOT_MS / 1_000).unwrap() + 1;
+        let now = devnet.now().await.unwrap();
+        devnet.advance_to(now + seconds).await.unwrap();
         while height().await < until {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -348,6 +359,15 @@ impl Stage {
 
 /// A rail over the proxy, with its book in a folder.
 pub(super) async fn rail(url: &str, folder: &std::path::Path, caps: Caps) -> Arc<VaultRail> {
+    rail_with(url, folder, caps, None).await
+}
+
+pub(super) async fn rail_with(
+    url: &str,
+    folder: &std::path::Path,
+    caps: Caps,
+    table: Option<Address>,
+) -> Arc<VaultRail> {
     let options = ChainOptions {
         finality: Finality::DEVELOPMENT,
         ..ChainOptions::solana(SOLANA_DEVNET)
@@ -360,7 +380,7 @@ pub(super) async fn rail(url: &str, folder: &std::path::Path, caps: Caps) -> Arc
     let options = VaultRailOptions {
         network: SOLANA_DEVNET_NETWORK.to_owned(),
         mint: USDC,
-        table: None,
+        table,
     };
     Arc::new(VaultRail::new(options, chain, sender))
 }

@@ -48,6 +48,14 @@ async fn after_refund_after_the_finalizer_leaves_no_lamport_of_any_vault_behind(
     assert_eq!(finalizer.tidy().await.unwrap(), Tidied::default(), "early");
     let last = stepped.refund_after.0;
     stage.node.devnet.advance_to(last).await.unwrap();
+    let digests = stage
+        .rail
+        .sender()
+        .book()
+        .await
+        .approvals(&stepped.encode())
+        .await
+        .unwrap();
     // Dust that comes after the settlement holds no rent.
     transfer(&stage.node, &place(&settled).vault, 3).await;
     let tidied = finalizer.tidy().await.unwrap();
@@ -60,14 +68,6 @@ async fn after_refund_after_the_finalizer_leaves_no_lamport_of_any_vault_behind(
         let units = stage.node.devnet.units(&refunded).await.unwrap();
         assert!(units >= 4_000, "{units}");
     }
-    let digests = stage
-        .rail
-        .sender()
-        .book()
-        .await
-        .approvals(&stepped.encode())
-        .await
-        .unwrap();
     for digest in &digests {
         let domain = stage.rail.chain().domain();
         let approval = address::approval(domain, &place(&stepped).vault, digest).unwrap();
