@@ -314,10 +314,13 @@ pub(super) struct Purse {
     learned: Mutex<Vec<[u8; 32]>>,
     /// What it says when it is asked to open a vault; `None` where it opens none.
     pub(super) opening: Option<Opening>,
-    /// What it was asked to open: budget, terms, and where from.
-    pub(super) opened: Mutex<Vec<(Amount, Vec<u8>, Option<IpAddr>)>>,
+    /// What it was asked to open.
+    pub(super) opened: Mutex<Vec<Asked>>,
     clock: Arc<HandClock>,
 }
+
+/// Budget, terms, and where the request came from.
+pub(super) type Asked = (Amount, Vec<u8>, Option<IpAddr>);
 
 /// How a rail opens vaults.
 #[derive(Clone, Copy, Debug)]

@@ -59,7 +59,9 @@ impl FeeCaps {
     /// Lamports the fee payer loses at most by one payment.
     #[must_use]
     pub const fn most_lamports(&self) -> u64 {
-        (LAMPORTS_PER_SIGNATURE * SIGNATURES as u64).saturating_add(self.priority_lamports)
+        LAMPORTS_PER_SIGNATURE
+            .saturating_mul(SIGNATURES as u64)
+            .saturating_add(self.priority_lamports)
     }
 }
 

@@ -199,16 +199,6 @@ proptest! {
     }
 
     #[test]
-    fn threat_fee_payer_drain_random_instructions_are_never_signed_for_more_than_the_fee(
-        instructions in vec(instruction(), 0..8),
-    ) {
-        let transaction = Draft { fee_payer: address("gateway"), instructions }.signed();
-        if inspect_transaction(&transaction, &required()).is_ok() {
-            prop_assert_eq!(harm(&transaction), None);
-        }
-    }
-
-    #[test]
     fn any_bytes_are_decoded_or_refused(raw in vec(any::<u8>(), 0..1_300)) {
         let _refused_or_not = crate::svm::exact::Received::decode(raw);
     }
