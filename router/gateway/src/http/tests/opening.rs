@@ -87,7 +87,7 @@ async fn a_request_that_cannot_be_sold_opens_nothing() {
     wish["capabilityId"] = json!("test.unknown@1");
     assert_eq!(world.post(&wish, &[]).await.status, 422);
     let mut wish = wish_for_a_vault();
-    wish["input"] = json!({"text": 7});
+    wish["input"] = json!("not an object");
     assert_eq!(world.post(&wish, &[]).await.status, 422);
     assert_eq!(world.purse.opened.lock().unwrap().len(), 0);
 }
