@@ -78,6 +78,12 @@ impl<K: Copy + Eq + Hash, V: Copy> Generations<K, V> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing
+)]
 mod tests {
     use super::*;
 

@@ -144,8 +144,8 @@ impl Case {
         lease: &Lease,
     ) -> Request {
         Request::AckNotice {
-            ack: RawEnvelope::of(&ack),
-            commit: RawEnvelope::of(&commit),
+            ack: RawEnvelope::of(ack),
+            commit: RawEnvelope::of(commit),
             lease_set: self
                 .set_of(lease)
                 .into_iter()

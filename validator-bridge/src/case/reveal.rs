@@ -174,7 +174,7 @@ impl Case {
         self.admit(EvidenceObject::Receipt(receipt.clone())).await?;
         let request = Request::ReceiptNotice {
             receipt: RawEnvelope::of(&receipt),
-            claim: RawEnvelope::of(&claim),
+            claim: RawEnvelope::of(claim),
         };
         let to = self.concerned(&claim.payload().worker);
         Ok((
