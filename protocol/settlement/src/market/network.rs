@@ -103,7 +103,7 @@ impl Codec {
     pub fn account(&self, address: &Address) -> Option<Key32> {
         let text = address.as_str();
         match self {
-            Self::Solana(Domain::SIMULATED) => {
+            Self::Solana(domain) if is_simulated(domain) => {
                 text.parse::<Hex32>().ok().map(|hex| Key32(hex.as_bytes()))
             }
             Self::Solana(_) => from_base58(text),
@@ -119,12 +119,20 @@ impl Codec {
     #[must_use]
     pub fn address_of(&self, account: &Key32) -> Option<Address> {
         let text = match self {
-            Self::Solana(Domain::SIMULATED) => Hex32::from_bytes(account.0).to_string(),
+            Self::Solana(domain) if is_simulated(domain) => {
+                Hex32::from_bytes(account.0).to_string()
+            }
             Self::Solana(_) => bs58::encode(account.0).into_string(),
             Self::Evm(_) => EvmAddress::from_bytes(EvmAccount::from_key(account)?.0).to_string(),
         };
         Address::new(text).ok()
     }
+}
+
+/// A spelling belongs to the cluster, whatever on it the terms are bound to: those of a direct payment name the
+/// token instead of the program.
+fn is_simulated(domain: &Domain) -> bool {
+    domain.genesis == Domain::SIMULATED.genesis
 }
 
 /// Base58 has one spelling for every 32 bytes: each leading zero byte is one leading `1`.
@@ -138,7 +146,7 @@ fn from_base58(text: &str) -> Option<Key32> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 mod tests {
     use proptest::prelude::*;
 
@@ -218,6 +226,24 @@ mod tests {
         let simulated = Codec::Solana(Domain::SIMULATED);
         assert_eq!(simulated.account(&Address::new(good).unwrap()), None);
         assert_eq!(simulated.account(&Address::new(hex).unwrap()), Some(key));
+    }
+
+    #[test]
+    fn a_cluster_spells_accounts_alike_whatever_its_terms_are_bound_to() {
+        let key = Key32([7; 32]);
+        for network in [SIMULATED_NETWORK, SOLANA_DEVNET_NETWORK] {
+            let Codec::Solana(domain) = chain_of(&Caip2::new(network).unwrap()).unwrap().codec
+            else {
+                panic!("{network} is of the Solana kind");
+            };
+            let bound_to_a_token = Codec::Solana(Domain {
+                program: Key32([9; 32]),
+                ..domain
+            });
+            let spelled = Codec::Solana(domain).address_of(&key).unwrap();
+            assert_eq!(bound_to_a_token.address_of(&key), Some(spelled.clone()));
+            assert_eq!(bound_to_a_token.account(&spelled), Some(key));
+        }
     }
 
     proptest! {
