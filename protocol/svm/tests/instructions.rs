@@ -142,7 +142,7 @@ fn every_instruction() -> BTreeMap<&'static str, Instruction> {
 
 #[test]
 fn every_instruction_has_the_bytes_and_accounts_of_the_golden_file() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/svm-instructions.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/instructions.json");
     let made: BTreeMap<&str, String> = every_instruction()
         .iter()
         .map(|(name, instruction)| (*name, text(instruction)))
