@@ -96,8 +96,8 @@ fn text(instruction: &Instruction) -> String {
 
 #[test]
 fn the_products_client_writes_the_instructions_of_these_tests() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protocol/svm/tests/golden/instructions.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../protocol/svm/tests/golden/instructions.json");
     let mut golden: BTreeMap<String, String> =
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let place = place();
