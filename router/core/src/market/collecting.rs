@@ -104,7 +104,7 @@ impl Task {
             .collect()
     }
 
-    /// The objects a validator sent with its inventory that verify, at most [`MAX_OBJECTS`], without those that are
+    /// The objects a validator sent with its inventory that verify, at most `MAX_OBJECTS`, without those that are
     /// held to the last byte. What does not verify is the sender's problem, not the task's. Needs no place in the
     /// order of commands, so that the costly part of an inventory runs beside them.
     #[must_use]

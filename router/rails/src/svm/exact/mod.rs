@@ -10,8 +10,8 @@
 //! | [`requirements`] | what the payment must be |
 //! | [`received`] | the bytes of a payload, and the payment's id |
 //! | [`tables`] | address lookup tables |
-//! | [`layout`] | which instructions, in which order, with which limits |
-//! | [`inspect`] | every rule that needs no chain, as one pure function |
+//! | `layout` | which instructions, in which order, with which limits |
+//! | `inspect` | every rule that needs no chain, as one pure function |
 //! | [`chain`] | the rules that need the chain |
 //! | [`fault`] | why not |
 
