@@ -162,7 +162,13 @@ impl Sender {
         self.book.lock().await
     }
 
-    /// Brings an intent onto the chain. The same intent is the same transaction, however often it is asked for.
+    /// Brings an intent onto the chain. The same intent is the same transaction, however often it is asked for;
+    /// only one that failed, or can be in no block any more, is followed by another.
+    ///
+    /// **The program itself must execute the instructions with effect at most once**: a failure is believed when it is
+    /// confirmed, and a fork could still run both. That holds for everything sent here: set, vault and approval are
+    /// made once, the settlement leaves a tombstone, a sweep or close leaves nothing for the next. A plain transfer
+    /// must not be sent this way.
     ///
     /// # Errors
     /// [`SendError`]; [`SendError::Waiting`] and [`SendError::Unknown`] mean: ask again with the same intent.
